@@ -1,0 +1,69 @@
+// How images are noised, what the network predicts, and how pairs are laid out for it. Defaults are the paper's (Transfusion §2.2, §4.1).
+namespace Microsoft.ML.Transfusion;
+
+/// <summary>The noise schedule: how much signal is left at each timestep.</summary>
+public enum NoiseScheduleType
+{
+    /// <summary>Squared cosine of Nichol and Dhariwal 2021; the paper's.</summary>
+    Cosine,
+
+    /// <summary>β rises linearly from 1e-4 to 0.02 (Ho et al. 2020).</summary>
+    Linear,
+
+    /// <summary>√β rises linearly from √0.00085 to √0.012 (Stable Diffusion).</summary>
+    ScaledLinear,
+}
+
+/// <summary>What the network predicts from a noisy image.</summary>
+public enum PredictionType
+{
+    /// <summary>The noise ε; the paper's.</summary>
+    Epsilon,
+
+    /// <summary>The velocity √ᾱ·ε − √(1 − ᾱ)·x₀ (Salimans and Ho 2022).</summary>
+    Velocity,
+
+    /// <summary>The clean image x₀.</summary>
+    Sample,
+}
+
+/// <summary>How training timesteps are drawn.</summary>
+public enum TimestepDistribution
+{
+    /// <summary>Every timestep equally often; the paper's.</summary>
+    Uniform,
+
+    /// <summary>Towards high noise, T·(1 − u²): what decides the number and places of objects is sampled more often.</summary>
+    HighNoise,
+}
+
+/// <summary>The diffusion half of the recipe. Immutable: derive with <c>new DiffusionConfig { … }</c> or <c>with</c>.</summary>
+public sealed record DiffusionConfig
+{
+    /// <summary>The noise schedule; <see cref="NoiseScheduleType.Cosine"/> by default.</summary>
+    public NoiseScheduleType Schedule { get; init; } = NoiseScheduleType.Cosine;
+
+    /// <summary>What the network predicts; <see cref="PredictionType.Epsilon"/> by default.</summary>
+    public PredictionType Prediction { get; init; } = PredictionType.Epsilon;
+
+    /// <summary>In which quantity the squared error is taken. Null, the default, means in what is predicted.</summary>
+    public PredictionType? LossTarget { get; init; }
+
+    /// <summary>Number of timesteps T of the forward process; 1000 by default.</summary>
+    public int NumberOfTrainTimesteps { get; init; } = 1000;
+
+    /// <summary>How training timesteps are drawn; uniformly by default.</summary>
+    public TimestepDistribution Timesteps { get; init; } = TimestepDistribution.Uniform;
+
+    /// <summary>λ, the weight of the diffusion loss beside the language loss; 5 by default.</summary>
+    public double DiffusionLossWeight { get; init; } = 5;
+
+    /// <summary>Share of caption–image pairs laid out image first, in [0, 1]; the rest is caption first. 0.2 by default.</summary>
+    public double ImageFirstShare { get; init; } = 0.2;
+
+    /// <summary>Noise limit: the largest timestep for images that come before the text they are described by; 500 by default (Transfusion §4.3.4).</summary>
+    public int ImageFirstMaxTimestep { get; init; } = 500;
+
+    /// <summary>Share of caption-first pairs that train without their caption, for classifier-free guidance, in [0, 1]; 0.1 by default.</summary>
+    public double ConditionDropout { get; init; } = 0.1;
+}

@@ -1,0 +1,36 @@
+// How the weights are moved. Defaults suit a model that trains for minutes; the paper's values are named where they differ.
+namespace Microsoft.ML.Transfusion;
+
+/// <summary>The optimizer, its learning-rate schedule and the averaging of weights. Immutable.</summary>
+public sealed record OptimizerConfig
+{
+    /// <summary>Peak learning rate; 2e-3 by default (the paper's large models: 3e-4).</summary>
+    public double LearningRate { get; init; } = 2e-3;
+
+    /// <summary>Learning rate at the end of the cosine, as a share of the peak; 0.05 by default, the paper's ratio.</summary>
+    public double FinalLearningRateRatio { get; init; } = 0.05;
+
+    /// <summary>Steps over which the learning rate rises from 0 to its peak; 100 by default (the paper: 4000).</summary>
+    public int WarmupSteps { get; init; } = 100;
+
+    /// <summary>Documents in one step; 32 by default.</summary>
+    public int BatchSize { get; init; } = 32;
+
+    /// <summary>Decay of AdamW's first moment; 0.9.</summary>
+    public double Beta1 { get; init; } = 0.9;
+
+    /// <summary>Decay of AdamW's second moment; 0.95.</summary>
+    public double Beta2 { get; init; } = 0.95;
+
+    /// <summary>Added to the root of AdamW's second moment; 1e-8.</summary>
+    public double Epsilon { get; init; } = 1e-8;
+
+    /// <summary>Decoupled weight decay; 0.1.</summary>
+    public double WeightDecay { get; init; } = 0.1;
+
+    /// <summary>The gradient's norm is clipped to this; 1.</summary>
+    public double MaxGradientNorm { get; init; } = 1;
+
+    /// <summary>Decay of the exponential moving average of the weights, which the finished model uses; 0.998 by default, 0 to use the last weights.</summary>
+    public double EmaDecay { get; init; } = 0.998;
+}

@@ -1,0 +1,20 @@
+// What a prompt, an answer and a training document are made of.
+using Microsoft.ML.Data;
+
+namespace Microsoft.ML.Transfusion;
+
+/// <summary>A piece of a mixed sequence: text or an image.</summary>
+public abstract record SequencePart
+{
+    private SequencePart()
+    {
+    }
+
+    /// <summary>A piece of text.</summary>
+    /// <param name="Value">The text; may be empty.</param>
+    public sealed record Text(string Value) : SequencePart;
+
+    /// <summary>An image. The caller keeps ownership of one it passes in, and owns one it is given.</summary>
+    /// <param name="Value">The image, of any size and pixel format.</param>
+    public sealed record Image(MLImage Value) : SequencePart;
+}

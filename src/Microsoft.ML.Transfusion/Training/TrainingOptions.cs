@@ -1,0 +1,17 @@
+// What a training run needs to know beside the model's configuration.
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Transfusion.Training;
+
+/// <param name="NumberOfSteps">Optimizer steps; null: only the time limits the run.</param>
+/// <param name="MaxTrainingTime">Wall-clock limit; the learning-rate schedule ends with it. Null: only the steps limit the run.</param>
+internal sealed record TrainingOptions(
+    OptimizerConfig Optimizer,
+    int? NumberOfSteps,
+    TimeSpan? MaxTrainingTime,
+    int Seed,
+    TrainingPrecision Precision,
+    Device Device,
+    int ValidationInterval = 500,
+    IProgress<TrainingProgress>? Progress = null,
+    CancellationToken CancellationToken = default);

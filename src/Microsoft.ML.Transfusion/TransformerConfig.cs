@@ -1,0 +1,66 @@
+// The size of the transformer. Presets carry the paper's sizes (Transfusion, Table 2) and three that train on a CPU.
+namespace Microsoft.ML.Transfusion;
+
+/// <summary>The size and shape of the Llama-style transformer. Immutable: derive with <c>TransformerConfig.Tiny with { … }</c>.</summary>
+public sealed record TransformerConfig
+{
+    /// <summary>Width of the residual stream, d_model. A multiple of <see cref="NumberOfHeads"/> such that heads have an even size.</summary>
+    public int HiddenSize { get; init; } = 128;
+
+    /// <summary>Number of transformer blocks, at least 1.</summary>
+    public int NumberOfLayers { get; init; } = 4;
+
+    /// <summary>Number of query heads.</summary>
+    public int NumberOfHeads { get; init; } = 4;
+
+    /// <summary>Number of key and value heads (grouped-query attention); a divisor of <see cref="NumberOfHeads"/>. Null, the default, means one per query head.</summary>
+    public int? NumberOfKeyValueHeads { get; init; }
+
+    /// <summary>Width of the SwiGLU feed-forward layer. Null, the default, means 8/3 of <see cref="HiddenSize"/>, rounded up to a multiple of 32, as Llama has it.</summary>
+    public int? FeedForwardSize { get; init; }
+
+    /// <summary>Longest sequence in positions: text tokens, special tokens and image patches together. The paper trains with 4096.</summary>
+    public int MaxSequenceLength { get; init; } = 4096;
+
+    /// <summary>Base of the rotary position embedding's wavelengths; Llama's 10,000 by default.</summary>
+    public double RopeTheta { get; init; } = 10000;
+
+    /// <summary>Added to the mean square inside RMSNorm; 1e-5 by default.</summary>
+    public double NormEpsilon { get; init; } = 1e-5;
+
+    /// <summary>Whether every patch has a learned position vector beside its rotary position. The paper has none; a small model that trains for minutes learns the picture's two dimensions sooner with it.</summary>
+    public bool LearnedPatchPositions { get; init; }
+
+    /// <summary>Whether queries and keys are normalized per head before attention (the Chameleon recipe's QK-norm); off in the paper's Transfusion.</summary>
+    public bool QueryKeyNorm { get; init; }
+
+    /// <summary>0.9 M parameters: minutes on two CPU cores, 32×32 pictures.</summary>
+    public static TransformerConfig Tiny => new() { HiddenSize = 128, NumberOfLayers = 4, NumberOfHeads = 4, MaxSequenceLength = 512, LearnedPatchPositions = true };
+
+    /// <summary>6 M parameters: an hour on a desktop CPU.</summary>
+    public static TransformerConfig Mini => new() { HiddenSize = 256, NumberOfLayers = 8, NumberOfHeads = 4, MaxSequenceLength = 1024, LearnedPatchPositions = true };
+
+    /// <summary>30 M parameters: a night on a desktop CPU, minutes on a GPU.</summary>
+    public static TransformerConfig Small => new() { HiddenSize = 512, NumberOfLayers = 10, NumberOfHeads = 8, MaxSequenceLength = 2048, LearnedPatchPositions = true };
+
+    /// <summary>The paper's 0.16B model (Table 2).</summary>
+    public static TransformerConfig Paper016B => new() { HiddenSize = 768, NumberOfLayers = 16, NumberOfHeads = 12 };
+
+    /// <summary>The paper's 0.37B model (Table 2).</summary>
+    public static TransformerConfig Paper037B => new() { HiddenSize = 1024, NumberOfLayers = 24, NumberOfHeads = 16 };
+
+    /// <summary>The paper's 0.76B model (Table 2), the one of its ablations.</summary>
+    public static TransformerConfig Paper076B => new() { HiddenSize = 1536, NumberOfLayers = 24, NumberOfHeads = 24 };
+
+    /// <summary>The paper's 1.4B model (Table 2).</summary>
+    public static TransformerConfig Paper14B => new() { HiddenSize = 2048, NumberOfLayers = 24, NumberOfHeads = 16 };
+
+    /// <summary>The paper's 7B model (Table 2).</summary>
+    public static TransformerConfig Paper7B => new() { HiddenSize = 4096, NumberOfLayers = 32, NumberOfHeads = 32 };
+
+    internal int HeadSize => HiddenSize / NumberOfHeads;
+
+    internal int KeyValueHeads => NumberOfKeyValueHeads ?? NumberOfHeads;
+
+    internal int FeedForward => FeedForwardSize ?? (8 * HiddenSize / 3 + 31) / 32 * 32;
+}
