@@ -162,7 +162,7 @@ public sealed class ImageTensorsTests : IDisposable
     [Fact]
     public void ToTensor_shows_white_through_transparent_pixels()
     {
-        using MLImage image = Decode(SKEncodedImageFormat.Png, new SKColor(255, 0, 0, 0), new SKColor(0, 0, 0, 128), new SKColor(10, 20, 30));
+        using MLImage image = DecodePng(3, new SKColor(255, 0, 0, 0), new SKColor(0, 0, 0, 128), new SKColor(10, 20, 30));
 
         using MLImage onWhite = ImageTensors.ToImage(ImageTensors.ToTensor(image, 1, 3));
 
@@ -172,8 +172,7 @@ public sealed class ImageTensorsTests : IDisposable
     [Fact]
     public void ToTensor_lets_no_hidden_colour_bleed_when_it_shrinks()
     {
-        using MLImage image = Decode(SKEncodedImageFormat.Png,
-            [.. Enumerable.Range(0, 64).Select(i => i % 2 == 0 ? new SKColor(255, 0, 0, 0) : SKColors.White)]);
+        using MLImage image = DecodePng(8, [.. Enumerable.Range(0, 64).Select(i => i % 3 == 0 ? new SKColor(255, 0, 0, 0) : SKColors.White)]);
 
         Tensor pixels = ImageTensors.ToTensor(image, 1, 1);
 
@@ -266,12 +265,13 @@ public sealed class ImageTensorsTests : IDisposable
         return MLImage.CreateFromPixels(width, height, MLPixelFormat.Rgba32, bytes);
     }
 
-    /// <summary>One row of pixels with straight alpha, written to a file format and read as LoadImages does.</summary>
-    private static MLImage Decode(SKEncodedImageFormat format, params SKColor[] row)
+    /// <summary>Pixels with straight alpha, written to a file and read as LoadImages does.</summary>
+    private static MLImage DecodePng(int width, params SKColor[] pixels)
     {
-        using var bitmap = new SKBitmap(new SKImageInfo(row.Length, 1, SKColorType.Rgba8888, SKAlphaType.Unpremul)) { Pixels = row };
+        var size = new SKImageInfo(width, pixels.Length / width, SKColorType.Rgba8888, SKAlphaType.Unpremul);
+        using var bitmap = new SKBitmap(size) { Pixels = pixels };
         using var stream = new MemoryStream();
-        bitmap.Encode(stream, format, 100);
+        bitmap.Encode(stream, SKEncodedImageFormat.Png, 100);
         stream.Position = 0;
         return MLImage.CreateFromStream(stream);
     }
