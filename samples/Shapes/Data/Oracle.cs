@@ -9,6 +9,7 @@ internal static class Oracle
     private const double ColorPurity = 0.8;                        // share of an object's inner pixels that have its colour
     private const double LeastOverlap = 0.75;                      // with the best template
     private const double LeastMargin = 0.03;                       // over the best template of any other kind or size
+    private const double CoverageNoise = 0.15;                     // this far from none or all, a pixel's coverage counts as none or all
     private const int SpeckSize = 6;                               // pixels; a small cross has 36
     private const double Slant = 1.2;                              // a relation's axis must dominate the other by this factor
 
@@ -44,9 +45,9 @@ internal static class Oracle
         int middleX = (int)Math.Round(blob.Average(pixel => pixel % Renderer.Side + 0.5));
         int middleY = (int)Math.Round(blob.Average(pixel => pixel / Renderer.Side + 0.5));
         (ShapeTemplate best, double overlap, double runnerUp) = ShapeTemplates.Match(Window(pixels, blob, paint, middleX, middleY));
-        if (overlap < LeastOverlap || overlap - runnerUp < LeastMargin)
+        if (best.Size is not { } size || overlap < LeastOverlap || overlap - runnerUp < LeastMargin)
             return null;
-        return new Sighting(new ColoredShape(best.Size, color, best.Kind), middleX + best.X, middleY + best.Y);
+        return new Sighting(new ColoredShape(size, color, best.Kind), middleX + best.X, middleY + best.Y);
     }
 
     private static float[] Window(Rgb[] pixels, int[] blob, Rgb paint, int middleX, int middleY)
@@ -58,10 +59,12 @@ internal static class Oracle
             int x = pixel % Renderer.Side - middleX + Side / 2;
             int y = pixel / Renderer.Side - middleY + Side / 2;
             if (x is >= 0 and < Side && y is >= 0 and < Side)
-                coverage[y * Side + x] = (float)pixels[pixel].CoverageBetween(Palette.Background, paint);
+                coverage[y * Side + x] = Steady(pixels[pixel].CoverageBetween(Palette.Background, paint));
         }
         return coverage;
     }
+
+    private static float Steady(double coverage) => (float)Math.Clamp((coverage - CoverageNoise) / (1 - 2 * CoverageNoise), 0, 1);
 
     private static Relation? Relate(Sighting first, Sighting second)
     {

@@ -36,13 +36,13 @@ internal static class Renderer
     }
 
     /// <summary>The share of every pixel that a shape covers, in a square window, with the shape's middle off the window's by (x, y).</summary>
-    public static float[] Coverage(ShapeKind kind, ShapeSize size, float x, float y, int windowSide)
+    public static float[] Coverage(ShapeKind kind, float radius, float x, float y, int windowSide)
     {
         using SKBitmap bitmap = new(new SKImageInfo(windowSide, windowSide, SKColorType.Gray8, SKAlphaType.Opaque));
         using (SKCanvas canvas = new(bitmap))
         {
             canvas.Clear(SKColors.Black);
-            Draw(canvas, kind, Radius(size), windowSide / 2 + x, windowSide / 2 + y, SKColors.White);
+            Draw(canvas, kind, radius, windowSide / 2 + x, windowSide / 2 + y, SKColors.White);
         }
         return Array.ConvertAll(bitmap.GetPixelSpan().ToArray(), value => value / 255f);
     }

@@ -8,6 +8,15 @@ internal static class ShapeTemplates
 
     private const float LargestOffset = 2;
     private const float OffsetStep = 0.5f;
+
+    /// <summary>Both sizes and a third that is neither: without it a middling circle would be taken for a small square.</summary>
+    private static readonly (ShapeSize? Size, float Radius)[] Sizes =
+    [
+        (ShapeSize.Small, Renderer.Radius(ShapeSize.Small)),
+        (null, (Renderer.Radius(ShapeSize.Small) + Renderer.Radius(ShapeSize.Large)) / 2f),
+        (ShapeSize.Large, Renderer.Radius(ShapeSize.Large)),
+    ];
+
     private static readonly ShapeTemplate[] All = [.. Render()];
 
     /// <summary>The template that fits best, how well it fits, and how well the best one of any other kind or size does.</summary>
@@ -16,7 +25,7 @@ internal static class ShapeTemplates
     {
         var fits = All.Select(template => (Template: template, Overlap: Overlap(template.Coverage, coverage))).ToArray();
         var best = fits.MaxBy(fit => fit.Overlap);
-        double runnerUp = fits.Where(fit => (fit.Template.Kind, fit.Template.Size) != (best.Template.Kind, best.Template.Size)).Max(fit => fit.Overlap);
+        double runnerUp = fits.Where(fit => fit.Template.Kind != best.Template.Kind || fit.Template.Size != best.Template.Size).Max(fit => fit.Overlap);
         return (best.Template, best.Overlap, runnerUp);
     }
 
@@ -36,12 +45,12 @@ internal static class ShapeTemplates
     {
         foreach (ShapeKind kind in Enum.GetValues<ShapeKind>())
         {
-            foreach (ShapeSize size in Enum.GetValues<ShapeSize>())
+            foreach ((ShapeSize? size, float radius) in Sizes)
             {
                 for (float x = -LargestOffset; x <= LargestOffset; x += OffsetStep)
                 {
                     for (float y = -LargestOffset; y <= LargestOffset; y += OffsetStep)
-                        yield return new ShapeTemplate(kind, size, x, y, Renderer.Coverage(kind, size, x, y, WindowSide));
+                        yield return new ShapeTemplate(kind, size, x, y, Renderer.Coverage(kind, radius, x, y, WindowSide));
                 }
             }
         }
@@ -49,4 +58,4 @@ internal static class ShapeTemplates
 }
 
 /// <summary>The pixels that a shape covers whose middle lies (X, Y) off the window's.</summary>
-internal sealed record ShapeTemplate(ShapeKind Kind, ShapeSize Size, float X, float Y, float[] Coverage);
+internal sealed record ShapeTemplate(ShapeKind Kind, ShapeSize? Size, float X, float Y, float[] Coverage);
