@@ -7,7 +7,7 @@ internal static class Oracle
     private const double BackgroundTolerance = 110;                // about 0.4 of a pixel covered by the palest colour
     private const double ColorTolerance = 100;                     // half the distance between the nearest two colours
     private const double ColorPurity = 0.8;                        // share of an object's inner pixels that have its colour
-    private const double LeastOverlap = 0.75;                      // with the best template
+    private const double LeastOverlap = 0.7;                       // with the best template
     private const double LeastMargin = 0.03;                       // over the best template of any other kind or size
     private const double CoverageNoise = 0.15;                     // this far from none or all, a pixel's coverage counts as none or all
     private const int SpeckSize = 6;                               // pixels; a small cross has 36

@@ -60,9 +60,21 @@ public class OracleTests
     }
 
     [Fact]
+    public void Read_is_silent_between_a_square_and_a_circle()
+    {
+        List<ShapeKind?> seen = [];
+        for (float corner = 0; corner <= 6; corner += 0.25f)
+        {
+            Composition? read = Oracle.Read(Paint((canvas, red) => canvas.DrawRoundRect(10, 10, 12, 12, corner, corner, red)));
+            if (seen.Count == 0 || seen[^1] != read?.First.Kind)
+                seen.Add(read?.First.Kind);
+        }
+        Assert.Equal([ShapeKind.Square, null, ShapeKind.Circle], seen);
+    }
+
+    [Fact]
     public void Read_accepts_nothing_between_two_shapes_or_sizes()
     {
-        Assert.Null(Oracle.Read(Paint((canvas, red) => canvas.DrawRoundRect(10, 10, 12, 12, 4.25f, 4.25f, red))));
         Assert.Null(Oracle.Read(Paint((canvas, red) => canvas.DrawOval(16, 16, 6, 3.5f, red))));
         Assert.Null(Oracle.Read(Paint((canvas, red) => canvas.DrawRect(8, 12, 16, 8, red))));
         Assert.Null(Oracle.Read(Paint((canvas, red) => canvas.DrawCircle(16, 16, 5, red))));                    // neither small nor large
