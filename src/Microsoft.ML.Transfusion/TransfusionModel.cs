@@ -1,51 +1,147 @@
 // The façade for applications without a pipeline: text and pictures in and out.
 using Microsoft.ML.Data;
+using Microsoft.ML.Transfusion.Codecs;
+using Microsoft.ML.Transfusion.Diffusion;
+using Microsoft.ML.Transfusion.Generation;
+using Microsoft.ML.Transfusion.Modeling;
 using Microsoft.ML.Transfusion.Sequences;
 using Microsoft.ML.Transfusion.Tokenization;
+using Microsoft.ML.Transfusion.Torch;
 using Microsoft.ML.Transfusion.Training;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion;
 
-/// <summary>A trained Transfusion model: captions pictures, draws captions, continues mixed sequences, saves and loads. Safe for many threads.</summary>
+/// <summary>A trained Transfusion model: captions pictures, draws captions, continues mixed sequences, saves and loads.</summary>
+/// <remarks>Safe to call from many threads: calls take turns at the network.</remarks>
 public sealed class TransfusionModel : IDisposable
 {
+    private const int ScoreSeed = 7;
+    private readonly TransfusionNetwork _network;
+    private readonly SequenceGenerator _generator;
+    private readonly Lock _gate = new();
+    private bool _disposed;
+
+    private TransfusionModel(TransfusionConfig config, TextTokenizer tokenizer, TransfusionNetwork network)
+    {
+        (Config, Tokenizer, _network) = (config, tokenizer, network);
+        _generator = new SequenceGenerator(network, config, tokenizer.SpecialTokens, tokenizer.VocabularySize);
+    }
+
     /// <summary>The configuration the model was trained with.</summary>
-    public TransfusionConfig Config => throw new NotImplementedException();
+    public TransfusionConfig Config { get; }
 
-    internal TextTokenizer Tokenizer => throw new NotImplementedException();
+    internal TextTokenizer Tokenizer { get; }
 
+    /// <summary>Describes a picture.</summary>
+    /// <param name="image">A picture of any size; it is fitted to the trained size and stays the caller's.</param>
+    /// <param name="options">How text is chosen; <see cref="GenerationOptions.Fast"/> by default.</param>
+    /// <param name="cancellationToken">Honoured within one token.</param>
+    /// <returns>The caption; empty if the model has nothing to say.</returns>
     public string Caption(MLImage image, GenerationOptions? options = null, CancellationToken cancellationToken = default) => throw new NotImplementedException();
 
+    /// <summary>Draws a picture of what a text says.</summary>
+    /// <param name="prompt">The text; empty draws anything the model has seen.</param>
+    /// <param name="options">Sampler, steps, guidance and seed; <see cref="GenerationOptions.Fast"/> by default.</param>
+    /// <param name="cancellationToken">Honoured within one denoising step.</param>
+    /// <returns>A picture of the trained size, the caller's to dispose.</returns>
     public MLImage GenerateImage(string prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default) => throw new NotImplementedException();
 
+    /// <summary>Continues a sequence of text and pictures with text and pictures, until the model ends it; parts come as they are finished.</summary>
+    /// <param name="prompt">Text and pictures in order; may be empty.</param>
+    /// <param name="options">How text and pictures are chosen; <see cref="GenerationOptions.MaxNewTokens"/> bounds the answer.</param>
+    /// <param name="cancellationToken">Honoured within one token or denoising step.</param>
     public IEnumerable<SequencePart> Generate(IEnumerable<SequencePart> prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default) => throw new NotImplementedException();
 
+    /// <summary>How well the model predicts a document, at fixed noise.</summary>
+    /// <param name="document">Text and pictures in order.</param>
     public TransfusionScore Score(IEnumerable<SequencePart> document) => throw new NotImplementedException();
 
+    /// <summary>Saves the model; an existing file is replaced only when the new one is complete.</summary>
+    /// <param name="path">The file.</param>
     public void Save(string path) => throw new NotImplementedException();
 
+    /// <summary>Saves the model to a stream, which stays open.</summary>
+    /// <param name="stream">A writable stream.</param>
     public void Save(Stream stream) => throw new NotImplementedException();
 
+    /// <summary>Loads a model onto the CPU.</summary>
+    /// <param name="path">A file that <see cref="Save(string)"/> wrote.</param>
+    /// <exception cref="FormatException">The file is damaged, of a newer format, or not a model.</exception>
     public static TransfusionModel Load(string path) => throw new NotImplementedException();
 
+    /// <summary>Loads a model onto the CPU.</summary>
+    /// <param name="stream">A readable stream at the model's first byte; it stays open.</param>
+    /// <exception cref="FormatException">The stream is damaged, of a newer format, or not a model.</exception>
     public static TransfusionModel Load(Stream stream) => throw new NotImplementedException();
 
-    public void Dispose() => throw new NotImplementedException();
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        lock (_gate)
+        {
+            if (_disposed)
+                return;
+            _disposed = true;
+            _generator.Dispose();
+            _network.Dispose();
+        }
+    }
 
     // ---- batches, for the ML.NET adapters and the samples; images are float tensors [3, H, W] in [−1, 1] at the trained size, on the CPU ----
 
     /// <summary>Trains a model on documents made with the tokenizer and the codec.</summary>
     internal static TransfusionModel Train(TransfusionConfig config, TrainingOptions options, TextTokenizer tokenizer,
-        IReadOnlyList<Document> documents, IReadOnlyList<Document> validation) => throw new NotImplementedException();
+        IReadOnlyList<Document> documents, IReadOnlyList<Document> validation)
+    {
+        NativeTorch.Require();
+        TransfusionNetwork network = CreateNetwork(config, tokenizer.VocabularySize);
+        using (var generator = new Generator((ulong)options.Seed, CPU))
+            network.Initialize(generator);
+        new TrainingLoop(network, config, tokenizer.SpecialTokens, options).Run(documents, validation);
+        return new TransfusionModel(config, tokenizer, network);
+    }
 
     /// <summary>Loads onto a device.</summary>
     internal static TransfusionModel Load(Stream stream, Device device) => throw new NotImplementedException();
 
-    internal string[] CaptionBatch(IReadOnlyList<Tensor> images, GenerationOptions options, CancellationToken cancellationToken) => throw new NotImplementedException();
+    internal string[] CaptionBatch(IReadOnlyList<Tensor> images, GenerationOptions options, CancellationToken cancellationToken)
+    {
+        if (images.Count == 0)
+            return [];
+        List<Document> prompts = [.. images.Select(image => new Document([new ImagePart(image)]))];
+        using var seeds = new RowGenerators(images.Select(image => RowGenerators.Seed(options.Seed, image)));
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            return [.. _generator.ContinueText(prompts, options, seeds.Generators, cancellationToken).Select(ids => Tokenizer.Decode(ids))];
+        }
+    }
 
     /// <summary>Returns float tensors [3, H, W] in [−1, 1], owned by the caller.</summary>
-    internal Tensor[] GenerateImageBatch(IReadOnlyList<string> prompts, GenerationOptions options, CancellationToken cancellationToken) => throw new NotImplementedException();
+    internal Tensor[] GenerateImageBatch(IReadOnlyList<string> prompts, GenerationOptions options, CancellationToken cancellationToken)
+    {
+        var images = new Tensor[prompts.Count];
+        var documents = prompts.Select((prompt, row) => (Row: row, Ids: Tokenizer.Encode(prompt)));
+        foreach (var group in documents.GroupBy(document => document.Ids.Length))
+        {
+            List<Document> rows = [.. group.Select(document => new Document([new TextPart(document.Ids)]))];
+            using var seeds = new RowGenerators(group.Select(document => RowGenerators.Seed(options.Seed, document.Ids)));
+            lock (_gate)
+            {
+                ObjectDisposedException.ThrowIf(_disposed, this);
+                using var scope = NewDisposeScope();
+                Tensor pixels = PixelCodec.Decode(_generator.DrawImages(rows, options, seeds.Generators, cancellationToken)).cpu();
+                foreach ((int row, int at) in group.Select((document, at) => (document.Row, at)))
+                    images[row] = pixels[at].clone().DetachFromDisposeScope();
+            }
+        }
+        return images;
+    }
 
+    /// <summary>Both losses of every document, laid out as they stand, at fixed timesteps and noise.</summary>
     internal TransfusionScore[] ScoreBatch(IReadOnlyList<Document> documents, CancellationToken cancellationToken) => throw new NotImplementedException();
+
+    private static TransfusionNetwork CreateNetwork(TransfusionConfig config, int vocabularySize) => new(
+        config.Transformer, vocabularySize, PixelCodec.Channels * config.Image.PatchSize * config.Image.PatchSize, config.Image.PatchCount);
 }

@@ -1,0 +1,11 @@
+// What every layer's attention needs to know about the sequence; made once a forward pass.
+using Microsoft.ML.Transfusion.Sequences;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Transfusion.Modeling;
+
+/// <param name="RotaryTable">Rows of <see cref="RotaryEmbedding.Table"/> for the positions of this pass, [T, 1, head size / 2].</param>
+/// <param name="Mask">The pattern among the positions of this pass; null: each sees all of them and everything cached.</param>
+/// <param name="AdditiveMask">The same as a tensor [1 or B, 1, T, T], where attention goes by a dense mask; null: by segments.</param>
+/// <param name="Cache">Keys and values of earlier positions, if there are any. A pass with a mask must start the sequence.</param>
+internal sealed record AttentionContext(Tensor RotaryTable, TransfusionMask? Mask, Tensor? AdditiveMask, KeyValueCache? Cache);

@@ -1,0 +1,55 @@
+// Multi-head self-attention with rotary positions and optional grouped-query attention, under the Transfusion mask (Transfusion §3).
+using Microsoft.ML.Transfusion.Sequences;
+using TorchSharp.Utils;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Transfusion.Modeling;
+
+internal sealed class SelfAttention : nn.Module
+{
+    [ComponentName(Name = "qkv_proj")]
+    private readonly Projection _queriesKeysValues;
+    [ComponentName(Name = "o_proj")]
+    private readonly Projection _output;
+    [ComponentName(Name = "q_norm")]
+    private readonly RmsNorm? _queryNorm;
+    [ComponentName(Name = "k_norm")]
+    private readonly RmsNorm? _keyNorm;
+    private readonly int _heads;
+    private readonly int _keyValueHeads;
+    private readonly int _headSize;
+
+    public SelfAttention(TransformerConfig config) : base(nameof(SelfAttention))
+    {
+        (_heads, _keyValueHeads, _headSize) = (config.NumberOfHeads, config.KeyValueHeads, config.HeadSize);
+        _queriesKeysValues = new Projection(config.HiddenSize, (_heads + 2 * _keyValueHeads) * _headSize);
+        _output = new Projection(_heads * _headSize, config.HiddenSize);
+        if (config.QueryKeyNorm)
+            (_queryNorm, _keyNorm) = (new RmsNorm(_headSize, config.NormEpsilon), new RmsNorm(_headSize, config.NormEpsilon));
+        RegisterComponents();
+    }
+
+    /// <summary>[B, T, D] → [B, T, D].</summary>
+    public Tensor Forward(Tensor hidden, AttentionContext context, int layer)
+    {
+        using var scope = NewDisposeScope();
+        long rows = hidden.shape[0], length = hidden.shape[1];
+        Tensor heads = _queriesKeysValues.forward(hidden).view(rows, length, _heads + 2 * _keyValueHeads, _headSize);
+        Tensor turned = RotaryEmbedding.Apply(Normalize(heads.narrow(2, 0, _heads + _keyValueHeads)), context.RotaryTable);
+        Tensor queries = turned.narrow(2, 0, _heads).transpose(1, 2);                                       // [B, H, T, head size]
+        Tensor keys = turned.narrow(2, _heads, _keyValueHeads).transpose(1, 2);                             // [B, Hkv, T, head size]
+        Tensor values = heads.narrow(2, _heads + _keyValueHeads, _keyValueHeads).transpose(1, 2);
+        if (context.Cache is { } cache)
+            (keys, values) = cache.Write(layer, keys, values);
+        Tensor attended = Attention.Attend(queries, Repeat(keys), Repeat(values), context);                 // [B, H, T, head size]
+        return _output.forward(attended.transpose(1, 2).reshape(rows, length, _heads * _headSize)).MoveToOuterDisposeScope();
+    }
+
+    private Tensor Normalize(Tensor queriesAndKeys) => _queryNorm is null
+        ? queriesAndKeys
+        : cat([_queryNorm.forward(queriesAndKeys.narrow(2, 0, _heads)), _keyNorm!.forward(queriesAndKeys.narrow(2, _heads, _keyValueHeads))], 2);
+
+    /// <summary>Grouped-query attention: each key and value head serves the same number of neighbouring query heads.</summary>
+    private Tensor Repeat(Tensor heads) =>
+        _heads == _keyValueHeads ? heads : heads.repeat_interleave(_heads / _keyValueHeads, 1);
+}

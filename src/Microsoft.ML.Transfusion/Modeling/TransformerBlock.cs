@@ -1,0 +1,35 @@
+// One Llama block: x + attention(norm(x)), then x + feed-forward(norm(x)).
+using TorchSharp.Utils;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Transfusion.Modeling;
+
+internal sealed class TransformerBlock : nn.Module
+{
+    [ComponentName(Name = "input_layernorm")]
+    private readonly RmsNorm _attentionNorm;
+    [ComponentName(Name = "self_attn")]
+    private readonly SelfAttention _attention;
+    [ComponentName(Name = "post_attention_layernorm")]
+    private readonly RmsNorm _feedForwardNorm;
+    [ComponentName(Name = "mlp")]
+    private readonly FeedForward _feedForward;
+
+    public TransformerBlock(TransformerConfig config) : base(nameof(TransformerBlock))
+    {
+        _attentionNorm = new RmsNorm(config.HiddenSize, config.NormEpsilon);
+        _attention = new SelfAttention(config);
+        _feedForwardNorm = new RmsNorm(config.HiddenSize, config.NormEpsilon);
+        _feedForward = new FeedForward(config);
+        RegisterComponents();
+    }
+
+    /// <summary>[B, T, D] → [B, T, D].</summary>
+    public Tensor Forward(Tensor hidden, AttentionContext context, int layer)
+    {
+        using var scope = NewDisposeScope();
+        hidden = hidden + _attention.Forward(_attentionNorm.forward(hidden), context, layer);
+        hidden = hidden + _feedForward.forward(_feedForwardNorm.forward(hidden));
+        return hidden.MoveToOuterDisposeScope();
+    }
+}

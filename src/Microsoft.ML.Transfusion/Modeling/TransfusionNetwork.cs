@@ -1,0 +1,115 @@
+// The Transfusion network (Zhou et al. 2024, §3): one Llama-style transformer over text tokens and image patches, with a language head for
+// the first and a linear patch head for the second. It knows positions and shapes, and nothing of diffusion, losses or words.
+using Microsoft.ML.Transfusion.Sequences;
+using TorchSharp;
+using TorchSharp.Modules;
+using TorchSharp.Utils;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Transfusion.Modeling;
+
+internal sealed class TransfusionNetwork : nn.Module
+{
+    [ComponentName(Name = "embed_tokens")]
+    private readonly Projection _tokens;
+    [ComponentName(Name = "embed_patches")]
+    private readonly PatchEmbedding _patches;
+    [ComponentName(Name = "layers")]
+    private readonly ModuleList<TransformerBlock> _layers;
+    [ComponentName(Name = "norm")]
+    private readonly RmsNorm _norm;
+    [ComponentName(Name = "lm_head")]
+    private readonly Projection _languageHead;
+    [ComponentName(Name = "patch_head")]
+    private readonly Linear _patchHead;
+    private Tensor? _rotaryTable;
+
+    /// <param name="vocabularySize">Token ids, special tokens included.</param>
+    /// <param name="patchVectorSize">Values in one patch: C·p·p.</param>
+    /// <param name="patchCount">Patches in one image.</param>
+    public TransfusionNetwork(TransformerConfig config, int vocabularySize, int patchVectorSize, int patchCount) : base(nameof(TransfusionNetwork))
+    {
+        Config = config;
+        _tokens = new Projection(config.HiddenSize, vocabularySize);
+        _patches = new PatchEmbedding(config, patchVectorSize, patchCount);
+        _layers = new ModuleList<TransformerBlock>([.. Enumerable.Range(0, config.NumberOfLayers).Select(_ => new TransformerBlock(config))]);
+        _norm = new RmsNorm(config.HiddenSize, config.NormEpsilon);
+        _languageHead = new Projection(config.HiddenSize, vocabularySize);
+        _patchHead = nn.Linear(config.HiddenSize, patchVectorSize);
+        RegisterComponents();
+    }
+
+    public TransformerConfig Config { get; }
+
+    public ScalarType Dtype => _patchHead.weight.dtype;
+
+    public Device Device => _patchHead.weight.device;
+
+    /// <summary>Token ids [N] → [N, D].</summary>
+    public Tensor EmbedTokens(Tensor tokenIds) => _tokens.get_parameter("weight")!.index_select(0, tokenIds);
+
+    /// <summary>Patches [N, P, C·p·p] at timesteps [N] → [N, P, D].</summary>
+    public Tensor EmbedPatches(Tensor patches, Tensor timesteps) => _patches.Forward(patches, timesteps);
+
+    /// <summary>Embedded positions [B, T, D] through all blocks → [B, T, D], before the final norm.</summary>
+    /// <param name="hidden">Embedded positions; with a cache, those that follow what it holds.</param>
+    /// <param name="mask">The attention pattern; null: every position sees all of this pass and everything cached.</param>
+    /// <param name="cache">Keys and values of earlier positions; the caller advances it.</param>
+    /// <param name="denseMask">Whether attention uses the mask as a tensor; null: whichever is faster here.</param>
+    public Tensor Forward(Tensor hidden, TransfusionMask? mask, KeyValueCache? cache = null, bool? denseMask = null)
+    {
+        using var scope = NewDisposeScope();
+        bool dense = mask is not null && (denseMask ?? PrefersDenseMask(mask));
+        var context = new AttentionContext(Rotary(cache?.Length ?? 0, (int)hidden.shape[1]), mask, dense ? mask!.ToAdditive(hidden.dtype, hidden.device) : null, cache);
+        for (int layer = 0; layer < _layers.Count; layer++)
+            hidden = _layers[layer].Forward(hidden, context, layer);
+        return hidden.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Hidden states [N, D] → language logits [N, V], 32-bit.</summary>
+    public Tensor Logits(Tensor hidden)
+    {
+        using var scope = NewDisposeScope();
+        return _languageHead.forward(_norm.forward(hidden)).to(ScalarType.Float32).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Hidden states of patches [N, P, D] → the diffusion prediction [N, P, C·p·p], 32-bit.</summary>
+    public Tensor PredictPatches(Tensor hidden)
+    {
+        using var scope = NewDisposeScope();
+        return _patchHead.forward(_norm.forward(hidden)).to(ScalarType.Float32).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>
+    /// Fills the weights: normal with σ = √(2 / 5D) (0.02 at D = 1000), divided by √(2 · layers) where a product ends in the residual stream;
+    /// zeros in the patch head, so that the first prediction is zero; ones and zeros in norms and biases.
+    /// </summary>
+    public void Initialize(Generator generator)
+    {
+        using var noGradient = no_grad();
+        using var scope = NewDisposeScope();
+        double spread = Math.Sqrt(2.0 / (5.0 * Config.HiddenSize));
+        foreach ((string name, Parameter parameter) in named_parameters())
+        {
+            bool endsInResidual = name.EndsWith("o_proj.weight", StringComparison.Ordinal) || name.EndsWith("down_proj.weight", StringComparison.Ordinal);
+            if (name.Contains("norm", StringComparison.Ordinal))
+                parameter.fill_(1);
+            else if (name.StartsWith("patch_head", StringComparison.Ordinal) || name.EndsWith("bias", StringComparison.Ordinal))
+                parameter.zero_();
+            else
+                parameter.normal_(0, endsInResidual ? spread / Math.Sqrt(2 * Config.NumberOfLayers) : spread, generator);
+        }
+    }
+
+    // Short sequences lose more to many small kernels than they gain from skipping masked products; the manual bfloat16 path needs the tensor.
+    private bool PrefersDenseMask(TransfusionMask mask) =>
+        !mask.IsUniform || (Device.type == DeviceType.CPU && (mask.Length < 256 || (Dtype == ScalarType.BFloat16 && is_grad_enabled())));
+
+    private Tensor Rotary(int start, int length)
+    {
+        if (start + length > Config.MaxSequenceLength)
+            throw new InvalidOperationException($"The sequence has {start + length} positions; {nameof(TransformerConfig.MaxSequenceLength)} is {Config.MaxSequenceLength}.");
+        _rotaryTable ??= RotaryEmbedding.Table(Config.MaxSequenceLength, Config.HeadSize, Config.RopeTheta, Device).DetachFromDisposeScope();
+        return _rotaryTable.narrow(0, start, length);
+    }
+}

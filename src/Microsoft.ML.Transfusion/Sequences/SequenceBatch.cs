@@ -1,0 +1,134 @@
+// Documents as the network sees them: BOS, text tokens, BOI, patches, EOI, …, EOS (Transfusion §3), several rows at once.
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Transfusion.Sequences;
+
+/// <summary>A batch on the CPU. Rows are padded on the right; rows of one layout need no padding.</summary>
+internal sealed class SequenceBatch : IDisposable
+{
+    private SequenceBatch(TransfusionMask mask, int rows, Tensor tokenIds, Tensor order, Tensor? images, Tensor imagePositions,
+        Tensor targetPositions, Tensor targets, int[] maxTimesteps, int[] rowOfImage, int[] targetsOfRow)
+    {
+        (Mask, Rows, TokenIds, Order, Images, ImagePositions) = (mask, rows, tokenIds, order, images, imagePositions);
+        (TargetPositions, Targets, MaxTimesteps, RowOfImage, TargetsOfRow) = (targetPositions, targets, maxTimesteps, rowOfImage, targetsOfRow);
+    }
+
+    public TransfusionMask Mask { get; }
+
+    public int Rows { get; }
+
+    /// <summary>Positions of the batch, padding included.</summary>
+    public int Positions => Rows * Mask.Length;
+
+    /// <summary>Ids at the positions that are not patches, row after row: int64 [N].</summary>
+    public Tensor TokenIds { get; }
+
+    /// <summary>For every position of the flattened batch, its row in (embedded tokens, then embedded patches): int64 [B·T].</summary>
+    public Tensor Order { get; }
+
+    /// <summary>Clean images, row after row: float [images, C, H, W]; null where no row has one.</summary>
+    public Tensor? Images { get; }
+
+    /// <summary>Flat positions of all patches, image after image: int64 [images · P].</summary>
+    public Tensor ImagePositions { get; }
+
+    /// <summary>Flat positions whose next token is learned: every token but BOI, unless an image or nothing follows it; int64 [M].</summary>
+    public Tensor TargetPositions { get; }
+
+    /// <summary>The tokens that follow <see cref="TargetPositions"/>: int64 [M].</summary>
+    public Tensor Targets { get; }
+
+    /// <summary>For every image, one more than the largest timestep it may be noised with.</summary>
+    public int[] MaxTimesteps { get; }
+
+    /// <summary>The row every image stands in.</summary>
+    public int[] RowOfImage { get; }
+
+    /// <summary>How many of <see cref="Targets"/> belong to each row.</summary>
+    public int[] TargetsOfRow { get; }
+
+    /// <param name="documents">One row each.</param>
+    /// <param name="special">The vocabulary's special tokens.</param>
+    /// <param name="patchCount">Patches in one image.</param>
+    /// <param name="endSequences">Whether rows end in EOS; prompts do not.</param>
+    public static SequenceBatch Create(IReadOnlyList<ArrangedDocument> documents, SpecialTokens special, int patchCount, bool endSequences = true)
+    {
+        using var scope = NewDisposeScope();
+        List<Row> rows = [.. documents.Select(document => new Row(document, special, patchCount, endSequences))];
+        int length = rows.Max(row => row.Tokens.Count);
+        int tokenCount = rows.Sum(row => row.Tokens.Count(id => id != Row.Patch) + length - row.Tokens.Count);
+        List<long> ids = new(tokenCount), order = new(rows.Count * length), imagePositions = [], targetPositions = [], targets = [];
+        var targetsOfRow = new int[rows.Count];
+        for (int row = 0, patches = 0; row < rows.Count; row++)
+        {
+            List<int> tokens = rows[row].Tokens;
+            for (int at = 0; at < length; at++)
+            {
+                int id = at < tokens.Count ? tokens[at] : special.Padding;
+                int next = at + 1 < tokens.Count ? tokens[at + 1] : Row.Patch;
+                if (id == Row.Patch)
+                {
+                    imagePositions.Add(order.Count);
+                    order.Add(tokenCount + patches++);
+                    continue;
+                }
+                if (documents[row].HasLanguageLoss && next != Row.Patch && id != special.BeginOfImage)
+                {
+                    targetPositions.Add(order.Count);
+                    targets.Add(next);
+                    targetsOfRow[row]++;
+                }
+                order.Add(ids.Count);
+                ids.Add(id);
+            }
+        }
+        Tensor[] images = [.. documents.SelectMany(document => document.Parts).OfType<ImagePart>().Select(part => part.Latents)];
+        return new SequenceBatch(
+            new TransfusionMask(length, [.. rows.Select(row => row.Images)]), rows.Count,
+            ToTensor(ids), ToTensor(order),
+            images.Length == 0 ? null : stack(images).to(ScalarType.Float32).DetachFromDisposeScope(),
+            ToTensor(imagePositions), ToTensor(targetPositions), ToTensor(targets),
+            [.. documents.SelectMany(document => document.MaxTimesteps)],
+            [.. rows.SelectMany((row, at) => row.Images.Select(_ => at))], targetsOfRow);
+    }
+
+    public void Dispose()
+    {
+        foreach (Tensor? tensor in (Tensor?[])[TokenIds, Order, Images, ImagePositions, TargetPositions, Targets])
+            tensor?.Dispose();
+    }
+
+    /// <summary>Positions a document takes: its tokens and patches, BOS, EOS, and two around every image.</summary>
+    public static int LengthOf(IReadOnlyList<DocumentPart> parts, int patchCount) =>
+        2 + parts.Sum(part => part is TextPart text ? text.TokenIds.Length : patchCount + 2);
+
+    private static Tensor ToTensor(List<long> values) => tensor(values, ScalarType.Int64).DetachFromDisposeScope();
+
+    private sealed class Row
+    {
+        public const int Patch = -1;
+
+        public Row(ArrangedDocument document, SpecialTokens special, int patchCount, bool endSequence)
+        {
+            Tokens.Add(special.BeginOfSequence);
+            foreach (DocumentPart part in document.Parts)
+            {
+                if (part is TextPart text)
+                {
+                    Tokens.AddRange(text.TokenIds);
+                    continue;
+                }
+                Tokens.Add(special.BeginOfImage);
+                Images.Add(new ImageSpan(Tokens.Count, patchCount));
+                Tokens.AddRange(Enumerable.Repeat(Patch, patchCount));
+                Tokens.Add(special.EndOfImage);
+            }
+            if (endSequence)
+                Tokens.Add(special.EndOfSequence);
+        }
+
+        public List<int> Tokens { get; } = [];
+
+        public List<ImageSpan> Images { get; } = [];
+    }
+}

@@ -1,0 +1,46 @@
+// AdamW over flat buffers: decay on weight matrices, none on embeddings, norms and biases.
+using Microsoft.ML.Transfusion.Torch;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Transfusion.Training;
+
+internal sealed class AdamW : IDisposable
+{
+    private readonly FlatParameters _parameters;
+    private readonly OptimizerConfig _config;
+    private readonly Tensor _firstMoments;                  // [N]
+    private readonly Tensor _secondMoments;                 // [N]
+    private readonly Tensor _step;                          // scalar
+
+    public AdamW(FlatParameters parameters, OptimizerConfig config)
+    {
+        (_parameters, _config) = (parameters, config);
+        _firstMoments = zeros_like(parameters.Master).DetachFromDisposeScope();
+        _secondMoments = zeros_like(parameters.Master).DetachFromDisposeScope();
+        _step = zeros([], ScalarType.Float32, parameters.Master.device).DetachFromDisposeScope();
+    }
+
+    public void Step(double learningRate)
+    {
+        using var noGradient = no_grad();
+        using var scope = NewDisposeScope();
+        _step.add_(1);
+        long decayed = _parameters.DecayedCount;
+        Update(0, decayed, learningRate, _config.WeightDecay);
+        Update(decayed, _parameters.Master.shape[0] - decayed, learningRate, weightDecay: 0);
+    }
+
+    public void Dispose()
+    {
+        _firstMoments.Dispose();
+        _secondMoments.Dispose();
+        _step.Dispose();
+    }
+
+    private void Update(long start, long count, double learningRate, double weightDecay)
+    {
+        Tensor Slice(Tensor flat) => flat.narrow(0, start, count);
+        FusedAdamW.Step(Slice(_parameters.Master), Slice(_parameters.Gradient), Slice(_firstMoments), Slice(_secondMoments), _step,
+            learningRate, _config.Beta1, _config.Beta2, weightDecay, _config.Epsilon);
+    }
+}

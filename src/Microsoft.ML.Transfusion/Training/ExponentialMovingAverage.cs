@@ -1,0 +1,24 @@
+// The average of the weights over recent steps: what a finished model uses, since single steps of diffusion training are noisy.
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Transfusion.Training;
+
+internal sealed class ExponentialMovingAverage(Tensor weights, double decay) : IDisposable
+{
+    private long _updates;
+
+    /// <summary>The averaged weights, [N].</summary>
+    public Tensor Average { get; } = weights.clone().DetachFromDisposeScope();
+
+    /// <summary>average ← average + (1 − d) · (weights − average); d grows with the steps so that the first ones do not linger.</summary>
+    public void Update()
+    {
+        using var noGradient = no_grad();
+        using var scope = NewDisposeScope();
+        _updates++;
+        double effective = Math.Min(decay, (1.0 + _updates) / (10.0 + _updates));
+        Average.lerp_(weights, (float)(1 - effective));
+    }
+
+    public void Dispose() => Average.Dispose();
+}

@@ -1,0 +1,103 @@
+// All weights of a network as views of one buffer, their gradients of another: the optimizer, the norm and the average each touch memory once.
+using Microsoft.ML.Transfusion.Modeling;
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Transfusion.Training;
+
+/// <summary>Rebinds a network's parameters to flat buffers. Weight matrices come first, so that weight decay is a slice.</summary>
+internal sealed class FlatParameters : IDisposable
+{
+    private readonly Tensor _computed;                      // [N] in the compute dtype: what the network's parameters are views of
+    private readonly Tensor _computedGradient;              // [N] in the compute dtype
+
+    public FlatParameters(TransfusionNetwork network, ScalarType computeDtype)
+    {
+        using var noGradient = no_grad();
+        using var scope = NewDisposeScope();
+        network.to(computeDtype);
+        List<(string Name, Parameter Value)> parameters = [.. network.named_parameters().OrderBy(p => IsDecayed(p.name, p.parameter) ? 0 : 1)];
+        Layout = [.. Offsets(parameters)];
+        DecayedCount = parameters.Where(p => IsDecayed(p.Name, p.Value)).Sum(p => p.Value.numel());
+        Master = cat([.. parameters.Select(p => p.Value.flatten().to(ScalarType.Float32))], 0).DetachFromDisposeScope();
+        Gradient = zeros_like(Master).DetachFromDisposeScope();
+        bool same = computeDtype == ScalarType.Float32;
+        _computed = same ? Master : Master.to(computeDtype).DetachFromDisposeScope();
+        _computedGradient = same ? Gradient : zeros_like(_computed).DetachFromDisposeScope();
+        foreach ((FlatEntry entry, (_, Parameter parameter)) in Layout.Zip(parameters))
+        {
+            parameter.set_(entry.View(_computed));          // the parameter now shares the buffer's storage
+            parameter.grad = entry.View(_computedGradient).DetachFromDisposeScope();
+        }
+    }
+
+    /// <summary>Where each parameter lies in the buffers.</summary>
+    public IReadOnlyList<FlatEntry> Layout { get; }
+
+    /// <summary>The first this many values are weight matrices.</summary>
+    public long DecayedCount { get; }
+
+    /// <summary>32-bit weights, [N].</summary>
+    public Tensor Master { get; }
+
+    /// <summary>32-bit gradient, [N]; current after <see cref="GatherGradient"/>.</summary>
+    public Tensor Gradient { get; }
+
+    public void GatherGradient()
+    {
+        if (!ReferenceEquals(_computedGradient, Gradient))
+            Gradient.copy_(_computedGradient).Dispose();
+    }
+
+    public void ScatterMaster()
+    {
+        if (!ReferenceEquals(_computed, Master))
+            _computed.copy_(Master).Dispose();
+    }
+
+    public void ZeroGradient() => _computedGradient.zero_().Dispose();
+
+    /// <summary>Gives the network 32-bit parameters of its own again, with these weights [N].</summary>
+    public void Release(TransfusionNetwork network, Tensor weights)
+    {
+        using var noGradient = no_grad();
+        using var scope = NewDisposeScope();
+        Dictionary<string, Parameter> parameters = network.named_parameters().ToDictionary(p => p.name, p => p.parameter);
+        foreach (FlatEntry entry in Layout)
+        {
+            parameters[entry.Name].grad = null;
+            parameters[entry.Name].set_(entry.View(_computed).clone());
+        }
+        network.to(ScalarType.Float32);
+        foreach ((string name, Parameter parameter) in network.named_parameters())
+            parameter.copy_(Layout.Single(entry => entry.Name == name).View(weights));
+    }
+
+    public void Dispose()
+    {
+        foreach (Tensor tensor in (Tensor[])[Master, Gradient, _computed, _computedGradient])
+            tensor.Dispose();
+    }
+
+    private static bool IsDecayed(string name, Tensor parameter) =>
+        parameter.dim() == 2 && !name.StartsWith("embed_", StringComparison.Ordinal);
+
+    private static IEnumerable<FlatEntry> Offsets(IEnumerable<(string Name, Parameter Value)> parameters)
+    {
+        long offset = 0;
+        foreach ((string name, Parameter value) in parameters)
+        {
+            yield return new FlatEntry(name, offset, value.shape);
+            offset += value.numel();
+        }
+    }
+}
+
+/// <summary>One parameter's place in a flat buffer.</summary>
+internal sealed record FlatEntry(string Name, long Offset, long[] Shape)
+{
+    public long Count => Shape.Aggregate(1L, (product, size) => product * size);
+
+    public Tensor View(Tensor flat) => flat.narrow(0, Offset, Count).view(Shape);
+}

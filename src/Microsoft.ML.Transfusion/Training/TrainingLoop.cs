@@ -1,0 +1,69 @@
+// The training loop: batch → loss → backward → clip → AdamW → average → progress. It ends by steps, by time, or because it was asked to.
+using Microsoft.ML.Transfusion.Diffusion;
+using Microsoft.ML.Transfusion.Modeling;
+using Microsoft.ML.Transfusion.Sequences;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Transfusion.Training;
+
+internal sealed class TrainingLoop(TransfusionNetwork network, TransfusionConfig config, SpecialTokens special, TrainingOptions options)
+{
+    private static readonly TimeSpan ReportInterval = TimeSpan.FromSeconds(0.5);
+
+    /// <summary>Trains the network in place; afterwards its weights are 32-bit and, where averaging is on, the averaged ones.</summary>
+    public void Run(IReadOnlyList<Document> documents, IReadOnlyList<Document> validation)
+    {
+        using Generator generator = new Generator((ulong)options.Seed, CPU);
+        var batches = new BatchGrouping(documents, config.Diffusion, options.Optimizer.BatchSize, new Random(options.Seed));
+        using var parameters = new FlatParameters(network, Precision.Resolve(options.Precision, options.Device));
+        using var optimizer = new AdamW(parameters, options.Optimizer);
+        using var average = new ExponentialMovingAverage(parameters.Master, options.Optimizer.EmaDecay);
+        using var diffusion = new GaussianDiffusion(config.Diffusion, options.Device);
+        var meter = new ProgressMeter();
+        network.train();
+
+        int step = 0;
+        foreach (IReadOnlyList<ArrangedDocument> rows in batches.Batches())
+        {
+            double fraction = Fraction(step, meter.Elapsed);
+            if (fraction >= 1 || options.CancellationToken.IsCancellationRequested)
+                break;
+            double learningRate = WarmupCosineSchedule.LearningRate(options.Optimizer, step, fraction);
+            using var scope = NewDisposeScope();
+            using SequenceBatch batch = SequenceBatch.Create(rows, special, config.Image.PatchCount);
+            parameters.ZeroGradient();
+            LossParts loss = TransfusionLoss.Compute(network, diffusion, batch, config.Image, config.Diffusion.Timesteps, generator);
+            loss.Total(config.Diffusion.DiffusionLossWeight).backward();
+            parameters.GatherGradient();
+            GradientClipping.Clip(parameters.Gradient, options.Optimizer.MaxGradientNorm);
+            optimizer.Step(learningRate);
+            parameters.ScatterMaster();
+            average.Update();
+            step++;
+            meter.Add(loss.LanguageLoss?.mean().ToDouble(), loss.DiffusionLoss?.mean().ToDouble(), batch.Positions, rows.Count);
+            Report(meter, step, learningRate, validation, diffusion);
+        }
+        parameters.Release(network, options.Optimizer.EmaDecay > 0 ? average.Average : parameters.Master);
+        network.eval();
+    }
+
+    private double Fraction(int step, TimeSpan elapsed) => Math.Max(
+        options.NumberOfSteps is { } steps ? (double)step / steps : 0,
+        options.MaxTrainingTime is { } limit ? elapsed / limit : 0);
+
+    private void Report(ProgressMeter meter, int step, double learningRate, IReadOnlyList<Document> validation, GaussianDiffusion diffusion)
+    {
+        double fraction = Math.Min(Fraction(step, meter.Elapsed), 1);
+        bool last = fraction >= 1, validates = validation.Count > 0 && (last || step % options.ValidationInterval == 0);
+        if (options.Progress is null || !(last || validates || meter.SinceReport >= ReportInterval))
+            return;
+        TrainingProgress progress = meter.Report(fraction, learningRate);
+        if (validates)
+        {
+            (double language, double noise) = Validation.Evaluate(network, diffusion, config, special, validation, options.Optimizer.BatchSize);
+            progress = progress with { ValidationLanguageLoss = language, ValidationDiffusionLoss = noise };
+        }
+        options.Progress.Report(progress);
+    }
+}

@@ -1,0 +1,65 @@
+// L = L_LM + λ · L_DDPM (Transfusion §3): where the language model and the diffusion model meet.
+using Microsoft.ML.Transfusion.Diffusion;
+using Microsoft.ML.Transfusion.Modeling;
+using Microsoft.ML.Transfusion.Sequences;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Transfusion.Training;
+
+/// <param name="LanguageLoss">Negative log-likelihood of every target token, [M]; null where the batch has none.</param>
+/// <param name="DiffusionLoss">Squared error of every image, [N]; null where the batch has none.</param>
+internal readonly record struct LossParts(Tensor? LanguageLoss, Tensor? DiffusionLoss)
+{
+    /// <summary>Mean over tokens plus λ times the mean over images: a scalar.</summary>
+    public Tensor Total(double diffusionLossWeight)
+    {
+        Tensor language = LanguageLoss?.mean() ?? zeros([]), diffusion = DiffusionLoss?.mean() ?? zeros([]);
+        return language + diffusion * diffusionLossWeight;
+    }
+}
+
+internal static class TransfusionLoss
+{
+    /// <summary>Draws a timestep and noise for every image, runs the network once over the batch, and compares.</summary>
+    /// <param name="generator">Draws timesteps and noise; on the CPU, so that a seed means the same on every device.</param>
+    public static LossParts Compute(TransfusionNetwork network, GaussianDiffusion diffusion, SequenceBatch batch, ImageCodecConfig image,
+        TimestepDistribution distribution, Generator generator)
+    {
+        using var scope = NewDisposeScope();
+        Device device = network.Device;
+        Tensor embedded = network.EmbedTokens(batch.TokenIds.to(device));                                   // [N, D]
+        Tensor? timesteps = null, target = null;
+        if (batch.Images is not null)
+        {
+            timesteps = DrawTimesteps(batch.MaxTimesteps, distribution, generator).to(device);
+            Tensor clean = batch.Images.to(device), noise = randn(batch.Images.shape, generator: generator).to(device);
+            target = diffusion.Target(clean, noise, timesteps);
+            Tensor patches = Patches.Patchify(diffusion.AddNoise(clean, noise, timesteps), image.PatchSize);
+            embedded = cat([embedded, network.EmbedPatches(patches, timesteps).flatten(0, 1)], 0);
+        }
+        Tensor positions = embedded.index_select(0, batch.Order.to(device)).view(batch.Rows, batch.Mask.Length, -1);
+        Tensor hidden = network.Forward(positions, batch.Mask).flatten(0, 1);                               // [B·T, D]
+        Tensor? languageLoss = batch.Targets.shape[0] == 0
+            ? null
+            : nn.functional.cross_entropy(network.Logits(hidden.index_select(0, batch.TargetPositions.to(device))), batch.Targets.to(device), reduction: nn.Reduction.None);
+        Tensor? diffusionLoss = null;
+        if (target is not null)
+        {
+            Tensor ofPatches = hidden.index_select(0, batch.ImagePositions.to(device)).view(target.shape[0], image.PatchCount, -1);
+            Tensor prediction = Patches.Unpatchify(network.PredictPatches(ofPatches), image.PatchSize, image.ImageHeight, image.ImageWidth);
+            diffusionLoss = diffusion.Loss(prediction, target, timesteps!);
+        }
+        return new LossParts(languageLoss?.MoveToOuterDisposeScope(), diffusionLoss?.MoveToOuterDisposeScope());
+    }
+
+    /// <summary>One timestep an image, below its limit: int64 [N].</summary>
+    private static Tensor DrawTimesteps(int[] maxTimesteps, TimestepDistribution distribution, Generator generator)
+    {
+        using var scope = NewDisposeScope();
+        Tensor draw = rand(maxTimesteps.Length, generator: generator);                                      // [0, 1)
+        if (distribution == TimestepDistribution.HighNoise)
+            draw = 1 - draw.square();
+        Tensor limits = tensor(maxTimesteps, ScalarType.Float32);
+        return minimum((draw * limits).to(ScalarType.Int64), limits.to(ScalarType.Int64) - 1).MoveToOuterDisposeScope();
+    }
+}
