@@ -47,16 +47,16 @@ internal sealed class FlatParameters : IDisposable
     public void GatherGradient()
     {
         if (!ReferenceEquals(_computedGradient, Gradient))
-            Gradient.copy_(_computedGradient).Dispose();
+            Gradient.copy_(_computedGradient);
     }
 
     public void ScatterMaster()
     {
         if (!ReferenceEquals(_computed, Master))
-            _computed.copy_(Master).Dispose();
+            _computed.copy_(Master);
     }
 
-    public void ZeroGradient() => _computedGradient.zero_().Dispose();
+    public void ZeroGradient() => _computedGradient.zero_();
 
     /// <summary>Gives the network 32-bit parameters of its own again, with these weights [N].</summary>
     public void Release(TransfusionNetwork network, Tensor weights)
