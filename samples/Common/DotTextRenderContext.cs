@@ -11,11 +11,12 @@ namespace Samples.Common;
 internal sealed class DotTextRenderContext : SkiaRenderContext, IRenderContext
 {
     private const int Dot = 2;
+    private static readonly int LineHeight = PixelText.Height(Dot + 1);        // half as much again as the letters: air between lines
 
     public DotTextRenderContext(SKCanvas canvas) => SkCanvas = canvas;
 
     OxySize IRenderContext.MeasureText(string text, string? fontFamily, double fontSize, double fontWeight) =>
-        new(PixelText.Width(text ?? "", Dot), PixelText.Height(Dot));
+        new(PixelText.Width(text ?? "", Dot), LineHeight);
 
     void IRenderContext.DrawText(
         ScreenPoint p, string text, OxyColor fill, string? fontFamily, double fontSize, double fontWeight,
@@ -24,7 +25,7 @@ internal sealed class DotTextRenderContext : SkiaRenderContext, IRenderContext
         if (text is null)
             return;
         float left = -PixelText.Width(text, Dot) * Share((int)horizontalAlignment);
-        float top = -PixelText.Height(Dot) * Share((int)verticalAlignment);
+        float top = (LineHeight - PixelText.Height(Dot)) / 2f - LineHeight * Share((int)verticalAlignment);
         SkCanvas.Save();
         SkCanvas.Translate((float)p.X, (float)p.Y);
         SkCanvas.RotateDegrees((float)rotation);

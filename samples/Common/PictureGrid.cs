@@ -10,7 +10,6 @@ public sealed record CaptionedPicture(MLImage Picture, string Caption, bool Righ
 
 public static class PictureGrid
 {
-    private const int Columns = 8;
     private const int PictureSide = 160;
     private const int Margin = 12;
     private const int Dot = 2;
@@ -20,9 +19,8 @@ public static class PictureGrid
     private static readonly SKColor Ink = new(0x20, 0x20, 0x20);
     private static readonly SKColor RedInk = new(0xC0, 0x20, 0x20);
 
-    public static void Save(string path, IReadOnlyList<CaptionedPicture> pictures)
+    public static void Save(string path, IReadOnlyList<CaptionedPicture> pictures, int columns = 8)
     {
-        int columns = Math.Clamp(pictures.Count, 1, Columns);
         int rows = (pictures.Count + columns - 1) / columns;
         const int CellWidth = PictureSide + Margin;
         const int CellHeight = PictureSide + Margin + MostLines * LineHeight;

@@ -28,7 +28,7 @@ public static class PixelText
         ['!'] = "#/#/#/./#", ['?'] = "##./..#/.#./.../.#.",
     }.ToFrozenDictionary(entry => entry.Key, entry => entry.Value.Split('/'));
 
-    private static readonly string[] Unknown = "###/#.#/#.#/#.#/###".Split('/');
+    private static readonly string[] Unknown = "###/###/###/###/###".Split('/');
 
     /// <summary>Height in pixels of one line.</summary>
     public static int Height(int dot) => Rows * dot;

@@ -5,25 +5,25 @@ using System.Text.Json.Serialization;
 
 namespace Samples.Common;
 
-/// <summary>The numbers of one run. Shares are fractions in [0, 1]; what a sample does not measure is left out of the file.</summary>
+/// <summary>The numbers of one run. Shares are fractions in [0, 1]; null is what a sample cannot judge.</summary>
 public sealed record Report
 {
-    private static readonly JsonSerializerOptions Format = new(JsonSerializerDefaults.Web)
-    {
-        WriteIndented = true,
-        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-    };
+    private static readonly JsonSerializerOptions Format = new(JsonSerializerDefaults.Web) { WriteIndented = true };
 
     public required double CaptionsCorrect { get; init; }
 
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public double? CaptionsCorrectOneObject { get; init; }
 
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public double? CaptionsCorrectTwoObjects { get; init; }
 
     public double? DrawnCorrectly { get; init; }
 
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public double? DrawnCorrectlyOneObject { get; init; }
 
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public double? DrawnCorrectlyTwoObjects { get; init; }
 
     public required int CaptionsEvaluated { get; init; }

@@ -15,6 +15,12 @@ public sealed class TrainingDisplay : IProgress<TrainingProgress>
     /// <summary>All that was reported, for curves.</summary>
     public IReadOnlyList<TrainingProgress> History => _history;
 
+    /// <summary>Steps taken.</summary>
+    public int Steps => _history is [.., { } last] ? last.Step : 0;
+
+    /// <summary>Seconds from the first step to the last.</summary>
+    public double Seconds => _history is [.., { } last] ? last.Elapsed.TotalSeconds : 0;
+
     /// <summary>Positions trained a second, over the whole run.</summary>
     public double TokensPerSecond
     {

@@ -5,10 +5,13 @@ namespace Microsoft.ML.Transfusion.Samples.Tests.Shapes;
 public class SceneSamplerTests
 {
     [Fact]
-    public void HeldOut_takes_about_a_tenth_of_pairs_and_some_singles()
+    public void HeldOut_takes_about_a_tenth_of_pairs_and_one_colour_for_each_kind_and_size()
     {
         Assert.InRange(EveryComposition.Pairs().Count(HeldOut.Contains) / (double)EveryComposition.Pairs().Count(), 0.08, 0.12);
-        Assert.InRange(EveryComposition.Singles().Count(HeldOut.Contains), 3, 8);
+        ColoredShape[] singles = [.. EveryComposition.Singles().Where(HeldOut.Contains).Select(composition => composition.First)];
+        Assert.Equal(8, singles.Select(shape => (shape.Kind, shape.Size)).Distinct().Count());
+        Assert.Equal(8, singles.Length);
+        Assert.Equal(Enum.GetValues<ShapeColor>().Length, singles.Select(shape => shape.Color).Distinct().Count());
     }
 
     [Theory]
