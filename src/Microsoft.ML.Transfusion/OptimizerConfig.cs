@@ -1,9 +1,22 @@
 // How the weights are moved. Defaults suit a model that trains for minutes; the paper's values are named where they differ.
 namespace Microsoft.ML.Transfusion;
 
+/// <summary>The rule that moves the blocks' weight matrices. Everything else is always moved by AdamW.</summary>
+public enum OptimizerType
+{
+    /// <summary>AdamW (Loshchilov and Hutter 2019); the paper's.</summary>
+    AdamW,
+
+    /// <summary>Muon (Jordan et al. 2024): orthogonalized momentum; fewer steps to the same loss, each a little dearer.</summary>
+    Muon,
+}
+
 /// <summary>The optimizer, its learning-rate schedule and the averaging of weights. Immutable.</summary>
 public sealed record OptimizerConfig
 {
+    /// <summary>The rule for weight matrices; <see cref="OptimizerType.AdamW"/> by default.</summary>
+    public OptimizerType Type { get; init; } = OptimizerType.AdamW;
+
     /// <summary>Peak learning rate; 2e-3 by default (the paper's large models: 3e-4).</summary>
     public double LearningRate { get; init; } = 2e-3;
 

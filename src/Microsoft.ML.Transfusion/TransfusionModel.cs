@@ -2,12 +2,16 @@
 using Microsoft.ML.Data;
 using Microsoft.ML.Transfusion.Codecs;
 using Microsoft.ML.Transfusion.Diffusion;
+using Microsoft.ML.Transfusion.Evaluation;
 using Microsoft.ML.Transfusion.Generation;
+using Microsoft.ML.Transfusion.Imaging;
 using Microsoft.ML.Transfusion.Modeling;
 using Microsoft.ML.Transfusion.Sequences;
+using Microsoft.ML.Transfusion.Serialization;
 using Microsoft.ML.Transfusion.Tokenization;
 using Microsoft.ML.Transfusion.Torch;
 using Microsoft.ML.Transfusion.Training;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion;
@@ -16,7 +20,6 @@ namespace Microsoft.ML.Transfusion;
 /// <remarks>Safe to call from many threads: calls take turns at the network.</remarks>
 public sealed class TransfusionModel : IDisposable
 {
-    private const int ScoreSeed = 7;
     private readonly TransfusionNetwork _network;
     private readonly SequenceGenerator _generator;
     private readonly Lock _gate = new();
@@ -38,42 +41,76 @@ public sealed class TransfusionModel : IDisposable
     /// <param name="options">How text is chosen; <see cref="GenerationOptions.Fast"/> by default.</param>
     /// <param name="cancellationToken">Honoured within one token.</param>
     /// <returns>The caption; empty if the model has nothing to say.</returns>
-    public string Caption(MLImage image, GenerationOptions? options = null, CancellationToken cancellationToken = default) => throw new NotImplementedException();
+    public string Caption(MLImage image, GenerationOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(image);
+        using Tensor pixels = ToPixels(image);
+        return CaptionBatch([pixels], options ?? GenerationOptions.Fast, cancellationToken)[0];
+    }
 
     /// <summary>Draws a picture of what a text says.</summary>
     /// <param name="prompt">The text; empty draws anything the model has seen.</param>
     /// <param name="options">Sampler, steps, guidance and seed; <see cref="GenerationOptions.Fast"/> by default.</param>
     /// <param name="cancellationToken">Honoured within one denoising step.</param>
     /// <returns>A picture of the trained size, the caller's to dispose.</returns>
-    public MLImage GenerateImage(string prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default) => throw new NotImplementedException();
+    public MLImage GenerateImage(string prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(prompt);
+        using Tensor pixels = GenerateImageBatch([prompt], options ?? GenerationOptions.Fast, cancellationToken)[0];
+        return ImageTensors.ToImage(pixels);
+    }
 
     /// <summary>Continues a sequence of text and pictures with text and pictures, until the model ends it; parts come as they are finished.</summary>
     /// <param name="prompt">Text and pictures in order; may be empty.</param>
     /// <param name="options">How text and pictures are chosen; <see cref="GenerationOptions.MaxNewTokens"/> bounds the answer.</param>
     /// <param name="cancellationToken">Honoured within one token or denoising step.</param>
-    public IEnumerable<SequencePart> Generate(IEnumerable<SequencePart> prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default) => throw new NotImplementedException();
+    public IEnumerable<SequencePart> Generate(IEnumerable<SequencePart> prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(prompt);
+        options ??= GenerationOptions.Fast;
+        Document document = ToDocument(prompt);
+        using var generator = new Generator((ulong)options.Seed, CPU);
+        using IEnumerator<DocumentPart> parts = _generator.Generate(document, options, generator, cancellationToken).GetEnumerator();
+        while (NextPart(parts) is { } part)
+            yield return part;
+    }
 
     /// <summary>How well the model predicts a document, at fixed noise.</summary>
     /// <param name="document">Text and pictures in order.</param>
-    public TransfusionScore Score(IEnumerable<SequencePart> document) => throw new NotImplementedException();
+    public TransfusionScore Score(IEnumerable<SequencePart> document)
+    {
+        ArgumentNullException.ThrowIfNull(document);
+        return ScoreBatch([ToDocument(document)], CancellationToken.None)[0];
+    }
 
     /// <summary>Saves the model; an existing file is replaced only when the new one is complete.</summary>
     /// <param name="path">The file.</param>
-    public void Save(string path) => throw new NotImplementedException();
+    public void Save(string path) => AtomicFile.Write(path, Save);
 
     /// <summary>Saves the model to a stream, which stays open.</summary>
     /// <param name="stream">A writable stream.</param>
-    public void Save(Stream stream) => throw new NotImplementedException();
+    public void Save(Stream stream)
+    {
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            ModelArchive.Write(stream, Config, Tokenizer, _network.state_dict());
+        }
+    }
 
     /// <summary>Loads a model onto the CPU.</summary>
     /// <param name="path">A file that <see cref="Save(string)"/> wrote.</param>
     /// <exception cref="FormatException">The file is damaged, of a newer format, or not a model.</exception>
-    public static TransfusionModel Load(string path) => throw new NotImplementedException();
+    public static TransfusionModel Load(string path)
+    {
+        using FileStream stream = File.OpenRead(path);
+        return Load(stream);
+    }
 
     /// <summary>Loads a model onto the CPU.</summary>
     /// <param name="stream">A readable stream at the model's first byte; it stays open.</param>
     /// <exception cref="FormatException">The stream is damaged, of a newer format, or not a model.</exception>
-    public static TransfusionModel Load(Stream stream) => throw new NotImplementedException();
+    public static TransfusionModel Load(Stream stream) => Load(stream, CPU);
 
     /// <inheritdoc/>
     public void Dispose()
@@ -103,7 +140,19 @@ public sealed class TransfusionModel : IDisposable
     }
 
     /// <summary>Loads onto a device.</summary>
-    internal static TransfusionModel Load(Stream stream, Device device) => throw new NotImplementedException();
+    internal static TransfusionModel Load(Stream stream, Device device)
+    {
+        NativeTorch.Require();
+        using var scope = NewDisposeScope();
+        ModelArchive archive = ModelArchive.Read(stream);
+        TransfusionNetwork network = CreateNetwork(archive.Config, archive.Tokenizer.VocabularySize);
+        network.Load(archive.Weights);
+        network.to(device);
+        network.eval();
+        foreach (Tensor weight in network.state_dict().Values)
+            weight.DetachFromDisposeScope();
+        return new TransfusionModel(archive.Config, archive.Tokenizer, network);
+    }
 
     internal string[] CaptionBatch(IReadOnlyList<Tensor> images, GenerationOptions options, CancellationToken cancellationToken)
     {
@@ -140,7 +189,39 @@ public sealed class TransfusionModel : IDisposable
     }
 
     /// <summary>Both losses of every document, laid out as they stand, at fixed timesteps and noise.</summary>
-    internal TransfusionScore[] ScoreBatch(IReadOnlyList<Document> documents, CancellationToken cancellationToken) => throw new NotImplementedException();
+    internal TransfusionScore[] ScoreBatch(IReadOnlyList<Document> documents, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            return DocumentScorer.Score(_network, Config, Tokenizer.SpecialTokens, documents);
+        }
+    }
+
+    private SequencePart? NextPart(IEnumerator<DocumentPart> parts)
+    {
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            if (!parts.MoveNext())
+                return null;
+        }
+        if (parts.Current is TextPart text)
+            return new SequencePart.Text(Tokenizer.Decode(text.TokenIds));
+        using var scope = NewDisposeScope();
+        using Tensor latents = ((ImagePart)parts.Current).Latents;
+        return new SequencePart.Image(ImageTensors.ToImage(PixelCodec.Decode(latents).cpu()));
+    }
+
+    private Document ToDocument(IEnumerable<SequencePart> parts) => new([.. parts.Select(part => part switch
+    {
+        SequencePart.Text text => (DocumentPart)new TextPart(Tokenizer.Encode(text.Value)),
+        SequencePart.Image image => new ImagePart(PixelCodec.Encode(ToPixels(image.Value))),
+        _ => throw new ArgumentException("A part is null.", nameof(parts)),
+    })]);
+
+    private Tensor ToPixels(MLImage image) => ImageTensors.ToTensor(image, Config.Image.ImageHeight, Config.Image.ImageWidth);
 
     private static TransfusionNetwork CreateNetwork(TransfusionConfig config, int vocabularySize) => new(
         config.Transformer, vocabularySize, PixelCodec.Channels * config.Image.PatchSize * config.Image.PatchSize, config.Image.PatchCount);

@@ -101,6 +101,24 @@ internal sealed class TransfusionNetwork : nn.Module
         }
     }
 
+    /// <summary>Copies weights in by name.</summary>
+    /// <exception cref="FormatException">A weight is missing, misshapen or left over.</exception>
+    public void Load(IReadOnlyDictionary<string, Tensor> weights)
+    {
+        using var noGradient = no_grad();
+        Dictionary<string, Tensor> own = state_dict();
+        foreach ((string name, Tensor parameter) in own)
+        {
+            if (!weights.TryGetValue(name, out Tensor? weight))
+                throw new FormatException($"The weights lack '{name}' [{string.Join(", ", parameter.shape)}].");
+            if (!weight.shape.SequenceEqual(parameter.shape))
+                throw new FormatException($"Weight '{name}' is [{string.Join(", ", weight.shape)}]; this configuration needs [{string.Join(", ", parameter.shape)}].");
+            parameter.copy_(weight);
+        }
+        if (weights.Keys.FirstOrDefault(name => !own.ContainsKey(name)) is { } unknown)
+            throw new FormatException($"The weights hold '{unknown}', which this configuration does not have.");
+    }
+
     // Short sequences lose more to many small kernels than they gain from skipping masked products; the manual bfloat16 path needs the tensor.
     private bool PrefersDenseMask(TransfusionMask mask) =>
         !mask.IsUniform || (Device.type == DeviceType.CPU && (mask.Length < 256 || (Dtype == ScalarType.BFloat16 && is_grad_enabled())));

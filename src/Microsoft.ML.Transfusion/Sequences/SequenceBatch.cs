@@ -92,6 +92,16 @@ internal sealed class SequenceBatch : IDisposable
             [.. rows.SelectMany((row, at) => row.Images.Select(_ => at))], targetsOfRow);
     }
 
+    /// <summary>Mirrors all images of the marked rows, left to right.</summary>
+    public void FlipRows(bool[] rows)
+    {
+        if (Images is null)
+            return;
+        using var scope = NewDisposeScope();
+        Tensor flipped = tensor(RowOfImage.Select(row => rows[row]).ToArray()).view(-1, 1, 1, 1);
+        Images.copy_(where(flipped, Images.flip(3), Images));
+    }
+
     public void Dispose()
     {
         foreach (Tensor? tensor in (Tensor?[])[TokenIds, Order, Images, ImagePositions, TargetPositions, Targets])

@@ -12,9 +12,12 @@ internal sealed class AdamW : IDisposable
     private readonly Tensor _secondMoments;                 // [N]
     private readonly Tensor _step;                          // scalar
 
-    public AdamW(FlatParameters parameters, OptimizerConfig config)
+    private readonly long _start;
+
+    /// <param name="start">The first value to move; those before it are another optimizer's.</param>
+    public AdamW(FlatParameters parameters, OptimizerConfig config, long start = 0)
     {
-        (_parameters, _config) = (parameters, config);
+        (_parameters, _config, _start) = (parameters, config, start);
         _firstMoments = zeros_like(parameters.Master).DetachFromDisposeScope();
         _secondMoments = zeros_like(parameters.Master).DetachFromDisposeScope();
         _step = zeros([], ScalarType.Float32, parameters.Master.device).DetachFromDisposeScope();
@@ -26,7 +29,7 @@ internal sealed class AdamW : IDisposable
         using var scope = NewDisposeScope();
         _step.add_(1);
         long decayed = _parameters.DecayedCount;
-        Update(0, decayed, learningRate, _config.WeightDecay);
+        Update(_start, decayed - _start, learningRate, _config.WeightDecay);
         Update(decayed, _parameters.Master.shape[0] - decayed, learningRate, weightDecay: 0);
     }
 

@@ -5,13 +5,17 @@ namespace Microsoft.ML.Transfusion.Training;
 
 internal sealed class BatchGrouping(IReadOnlyList<Document> documents, DiffusionConfig config, int batchSize, Random random)
 {
+    private const int LeastBatchesInPass = 16;
+
     /// <summary>
     /// Batches without end. A batch whose rows differ in layout comes only at the end of a pass over the data, from what was left over: such
     /// rows are sorted by length, so padding stays small.
     /// </summary>
     public IEnumerable<IReadOnlyList<ArrangedDocument>> Batches()
     {
-        int[] order = [.. Enumerable.Range(0, documents.Count)];
+        // A small data set is gone through several times in one pass, or else no layout would ever fill a batch.
+        int repeats = Math.Max(1, LeastBatchesInPass * batchSize / documents.Count);
+        int[] order = [.. Enumerable.Range(0, documents.Count * repeats).Select(i => i % documents.Count)];
         while (true)
         {
             random.Shuffle(order);

@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion.Training;
 
-/// <summary>Rebinds a network's parameters to flat buffers. Weight matrices come first, so that weight decay is a slice.</summary>
+/// <summary>Rebinds a network's parameters to flat buffers. Matrices of the blocks come first, by shape, then other matrices: each optimizer's share is a slice.</summary>
 internal sealed class FlatParameters : IDisposable
 {
     private readonly Tensor _computed;                      // [N] in the compute dtype: what the network's parameters are views of
@@ -17,8 +17,13 @@ internal sealed class FlatParameters : IDisposable
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
         network.to(computeDtype);
-        List<(string Name, Parameter Value)> parameters = [.. network.named_parameters().OrderBy(p => IsDecayed(p.name, p.parameter) ? 0 : 1)];
+        List<(string Name, Parameter Value)> parameters = 
+        [
+            .. network.named_parameters().OrderBy(p => IsBlockMatrix(p.name, p.parameter) ? 0 : IsDecayed(p.name, p.parameter) ? 1 : 2)
+                .ThenBy(p => IsBlockMatrix(p.name, p.parameter) ? string.Join('×', p.parameter.shape) : "", StringComparer.Ordinal),
+        ];
         Layout = [.. Offsets(parameters)];
+        BlockMatrixCount = parameters.Where(p => IsBlockMatrix(p.Name, p.Value)).Sum(p => p.Value.numel());
         DecayedCount = parameters.Where(p => IsDecayed(p.Name, p.Value)).Sum(p => p.Value.numel());
         Master = cat([.. parameters.Select(p => p.Value.flatten().to(ScalarType.Float32))], 0).DetachFromDisposeScope();
         Gradient = zeros_like(Master).DetachFromDisposeScope();
@@ -35,8 +40,16 @@ internal sealed class FlatParameters : IDisposable
     /// <summary>Where each parameter lies in the buffers.</summary>
     public IReadOnlyList<FlatEntry> Layout { get; }
 
+    /// <summary>The first this many values are the weight matrices of the transformer blocks, those of one shape side by side.</summary>
+    public long BlockMatrixCount { get; }
+
     /// <summary>The first this many values are weight matrices.</summary>
     public long DecayedCount { get; }
+
+    /// <summary>The blocks' weight matrices, stacked by shape: entries of shape [n, rows, columns].</summary>
+    public IEnumerable<FlatEntry> MatrixStacks => Layout.Where(entry => entry.Offset < BlockMatrixCount)
+        .GroupBy(entry => (entry.Shape[0], entry.Shape[1]))
+        .Select(group => new FlatEntry("", group.First().Offset, [group.Count(), group.Key.Item1, group.Key.Item2]));
 
     /// <summary>32-bit weights, [N].</summary>
     public Tensor Master { get; }
@@ -82,6 +95,9 @@ internal sealed class FlatParameters : IDisposable
 
     private static bool IsDecayed(string name, Tensor parameter) =>
         parameter.dim() == 2 && !name.StartsWith("embed_", StringComparison.Ordinal);
+
+    private static bool IsBlockMatrix(string name, Tensor parameter) =>
+        parameter.dim() == 2 && name.StartsWith("layers.", StringComparison.Ordinal);
 
     private static IEnumerable<FlatEntry> Offsets(IEnumerable<(string Name, Parameter Value)> parameters)
     {

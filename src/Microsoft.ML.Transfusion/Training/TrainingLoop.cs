@@ -14,10 +14,12 @@ internal sealed class TrainingLoop(TransfusionNetwork network, TransfusionConfig
     /// <summary>Trains the network in place; afterwards its weights are 32-bit and, where averaging is on, the averaged ones.</summary>
     public void Run(IReadOnlyList<Document> documents, IReadOnlyList<Document> validation)
     {
-        using Generator generator = new Generator((ulong)options.Seed, CPU);
-        var batches = new BatchGrouping(documents, config.Diffusion, options.Optimizer.BatchSize, new Random(options.Seed));
+        var random = new Random(options.Seed);
+        using var generator = new Generator((ulong)options.Seed, CPU);
+        var batches = new BatchGrouping(documents, config.Diffusion, options.Optimizer.BatchSize, random);
         using var parameters = new FlatParameters(network, Precision.Resolve(options.Precision, options.Device));
-        using var optimizer = new AdamW(parameters, options.Optimizer);
+        using Muon? muon = options.Optimizer.Type == OptimizerType.Muon ? new Muon(parameters, options.Optimizer) : null;
+        using var adam = new AdamW(parameters, options.Optimizer, start: muon is null ? 0 : parameters.BlockMatrixCount);
         using var average = new ExponentialMovingAverage(parameters.Master, options.Optimizer.EmaDecay);
         using var diffusion = new GaussianDiffusion(config.Diffusion, options.Device);
         var meter = new ProgressMeter();
@@ -32,12 +34,16 @@ internal sealed class TrainingLoop(TransfusionNetwork network, TransfusionConfig
             double learningRate = WarmupCosineSchedule.LearningRate(options.Optimizer, step, fraction);
             using var scope = NewDisposeScope();
             using SequenceBatch batch = SequenceBatch.Create(rows, special, config.Image.PatchCount);
+            if (options.HorizontalFlip)
+                batch.FlipRows([.. rows.Select(_ => random.Next(2) == 0)]);
             parameters.ZeroGradient();
-            LossParts loss = TransfusionLoss.Compute(network, diffusion, batch, config.Image, config.Diffusion.Timesteps, generator);
+            NoiseDraw? draw = batch.Images is null ? null : NoiseDraw.Random(batch, config.Diffusion.Timesteps, generator);
+            LossParts loss = TransfusionLoss.Compute(network, diffusion, batch, config.Image, draw);
             loss.Total(config.Diffusion.DiffusionLossWeight).backward();
             parameters.GatherGradient();
             GradientClipping.Clip(parameters.Gradient, options.Optimizer.MaxGradientNorm);
-            optimizer.Step(learningRate);
+            muon?.Step(learningRate);
+            adam.Step(learningRate);
             parameters.ScatterMaster();
             average.Update();
             step++;

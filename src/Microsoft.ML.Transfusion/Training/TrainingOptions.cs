@@ -5,6 +5,8 @@ namespace Microsoft.ML.Transfusion.Training;
 
 /// <param name="NumberOfSteps">Optimizer steps; null: only the time limits the run.</param>
 /// <param name="MaxTrainingTime">Wall-clock limit; the learning-rate schedule ends with it. Null: only the steps limit the run.</param>
+/// <param name="HorizontalFlip">Whether every other document is trained with its images mirrored.</param>
+/// <param name="ValidationInterval">Steps between two evaluations of the validation documents.</param>
 internal sealed record TrainingOptions(
     OptimizerConfig Optimizer,
     int? NumberOfSteps,
@@ -12,6 +14,7 @@ internal sealed record TrainingOptions(
     int Seed,
     TrainingPrecision Precision,
     Device Device,
+    bool HorizontalFlip = false,
     int ValidationInterval = 500,
     IProgress<TrainingProgress>? Progress = null,
     CancellationToken CancellationToken = default);

@@ -18,24 +18,39 @@ internal readonly record struct LossParts(Tensor? LanguageLoss, Tensor? Diffusio
     }
 }
 
+/// <param name="Timesteps">One for each image, int64 [N].</param>
+/// <param name="Noise">Standard normal, of the images' shape [N, C, H, W].</param>
+internal sealed record NoiseDraw(Tensor Timesteps, Tensor Noise)
+{
+    /// <summary>Timesteps below each image's limit, and noise. Drawn on the CPU, so that a seed means the same on every device.</summary>
+    public static NoiseDraw Random(SequenceBatch batch, TimestepDistribution distribution, Generator generator)
+    {
+        using var scope = NewDisposeScope();
+        Tensor share = rand(batch.MaxTimesteps.Length, generator: generator);                               // [0, 1)
+        if (distribution == TimestepDistribution.HighNoise)
+            share = 1 - share.square();
+        Tensor limits = tensor(batch.MaxTimesteps, ScalarType.Float32);
+        Tensor timesteps = minimum((share * limits).to(ScalarType.Int64), limits.to(ScalarType.Int64) - 1);
+        return new NoiseDraw(timesteps.MoveToOuterDisposeScope(), randn(batch.Images!.shape, generator: generator).MoveToOuterDisposeScope());
+    }
+}
+
 internal static class TransfusionLoss
 {
-    /// <summary>Draws a timestep and noise for every image, runs the network once over the batch, and compares.</summary>
-    /// <param name="generator">Draws timesteps and noise; on the CPU, so that a seed means the same on every device.</param>
-    public static LossParts Compute(TransfusionNetwork network, GaussianDiffusion diffusion, SequenceBatch batch, ImageCodecConfig image,
-        TimestepDistribution distribution, Generator generator)
+    /// <summary>Noises the images, runs the network once over the batch, and compares.</summary>
+    /// <param name="draw">Timesteps and noise for the batch's images; null where it has none.</param>
+    public static LossParts Compute(TransfusionNetwork network, GaussianDiffusion diffusion, SequenceBatch batch, ImageCodecConfig image, NoiseDraw? draw)
     {
         using var scope = NewDisposeScope();
         Device device = network.Device;
         Tensor embedded = network.EmbedTokens(batch.TokenIds.to(device));                                   // [N, D]
-        Tensor? timesteps = null, target = null;
+        Tensor? timesteps = draw?.Timesteps.to(device), target = null;
         if (batch.Images is not null)
         {
-            timesteps = DrawTimesteps(batch.MaxTimesteps, distribution, generator).to(device);
-            Tensor clean = batch.Images.to(device), noise = randn(batch.Images.shape, generator: generator).to(device);
-            target = diffusion.Target(clean, noise, timesteps);
-            Tensor patches = Patches.Patchify(diffusion.AddNoise(clean, noise, timesteps), image.PatchSize);
-            embedded = cat([embedded, network.EmbedPatches(patches, timesteps).flatten(0, 1)], 0);
+            Tensor clean = batch.Images.to(device), noise = draw!.Noise.to(device);
+            target = diffusion.Target(clean, noise, timesteps!);
+            Tensor patches = Patches.Patchify(diffusion.AddNoise(clean, noise, timesteps!), image.PatchSize);
+            embedded = cat([embedded, network.EmbedPatches(patches, timesteps!).flatten(0, 1)], 0);
         }
         Tensor positions = embedded.index_select(0, batch.Order.to(device)).view(batch.Rows, batch.Mask.Length, -1);
         Tensor hidden = network.Forward(positions, batch.Mask).flatten(0, 1);                               // [B·T, D]
@@ -50,16 +65,5 @@ internal static class TransfusionLoss
             diffusionLoss = diffusion.Loss(prediction, target, timesteps!);
         }
         return new LossParts(languageLoss?.MoveToOuterDisposeScope(), diffusionLoss?.MoveToOuterDisposeScope());
-    }
-
-    /// <summary>One timestep an image, below its limit: int64 [N].</summary>
-    private static Tensor DrawTimesteps(int[] maxTimesteps, TimestepDistribution distribution, Generator generator)
-    {
-        using var scope = NewDisposeScope();
-        Tensor draw = rand(maxTimesteps.Length, generator: generator);                                      // [0, 1)
-        if (distribution == TimestepDistribution.HighNoise)
-            draw = 1 - draw.square();
-        Tensor limits = tensor(maxTimesteps, ScalarType.Float32);
-        return minimum((draw * limits).to(ScalarType.Int64), limits.to(ScalarType.Int64) - 1).MoveToOuterDisposeScope();
     }
 }
