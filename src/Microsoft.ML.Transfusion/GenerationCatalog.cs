@@ -1,5 +1,5 @@
 // The task catalog: what ml.Generation offers.
-using Microsoft.ML.Data;
+using System.Diagnostics.CodeAnalysis;
 using Microsoft.ML.Transfusion.Data;
 using Microsoft.ML.Transfusion.Serialization;
 
@@ -48,6 +48,7 @@ public sealed class GenerationCatalog
     /// <summary>The Transfusion model inside a transformer or chain, such as <c>mlContext.Model.Load</c> returns; it stays the transformer's.</summary>
     /// <param name="transformer">A <see cref="TransfusionTransformer"/>, or a chain with exactly one.</param>
     /// <exception cref="ArgumentException">There is none, or more than one.</exception>
+    [SuppressMessage("Performance", "CA1822", Justification = "A catalog's methods are called on the catalog.")]
     public TransfusionModel GetModel(ITransformer transformer)
     {
         ArgumentNullException.ThrowIfNull(transformer);

@@ -70,7 +70,7 @@ public sealed partial class TransfusionTrainer
         /// <summary>The number format of the network's passes; <see cref="TrainingPrecision.Auto"/> by default.</summary>
         public TrainingPrecision Precision { get; init; } = TrainingPrecision.Auto;
 
-        /// <summary>Whether every document is also trained with its images mirrored. Off by default, because captions say "left"; on, latents take twice the memory.</summary>
+        /// <summary>Whether images are mirrored in half of their visits. Off by default, because captions say "left".</summary>
         public bool HorizontalFlip { get; init; }
 
         /// <summary>What happens when a picture cannot be read; <see cref="UnreadableImages.Skip"/> by default.</summary>

@@ -90,6 +90,7 @@ public sealed partial class TransfusionTrainer
     private static void ValidateOptimizer(OptionChecks check, OptimizerConfig? optimizer)
     {
         check.NotNull(optimizer, "Optimizer");
+        check.That(Enum.IsDefined(optimizer.Type), "Optimizer.Type", optimizer.Type, "a value of OptimizerType");
         check.Finite(optimizer.LearningRate, "Optimizer.LearningRate", aboveZero: true);
         check.Share(optimizer.FinalLearningRateRatio, "Optimizer.FinalLearningRateRatio");
         check.That(optimizer.WarmupSteps >= 0, "Optimizer.WarmupSteps", optimizer.WarmupSteps, "at least 0");

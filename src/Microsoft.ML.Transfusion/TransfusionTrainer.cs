@@ -77,7 +77,7 @@ public sealed partial class TransfusionTrainer : IEstimator<TransfusionTransform
     {
         using RowDocuments rows = new DocumentReader(_host, channel, columns, _options, "training data").Read(input);
         using RowDocuments validationRows = _options.ValidationSet is null ? new RowDocuments(_options)
-            : new DocumentReader(_host, channel, columns, _options with { HorizontalFlip = false }, "validation set").Read(_options.ValidationSet);
+            : new DocumentReader(_host, channel, columns, _options, "validation set").Read(_options.ValidationSet);
         TextTokenizer tokenizer = _options.Tokenizer.Create(rows.Texts);
         List<Document> documents = rows.Encode(tokenizer, _host), validation = validationRows.Encode(tokenizer, _host);
         int seed = _options.Seed ?? MLNetInternals.SeedOf(_environment) ?? Random.Shared.Next();
@@ -87,7 +87,7 @@ public sealed partial class TransfusionTrainer : IEstimator<TransfusionTransform
 
         _options.CancellationToken.ThrowIfCancellationRequested();
         var training = new TrainingOptions(_options.Optimizer, steps, _options.MaxTrainingTime, seed, _options.Precision, device,
-            _options.ValidationInterval, new TrainingReporter(_host, channel, _options.Progress), _options.CancellationToken);
+            _options.HorizontalFlip, _options.ValidationInterval, new TrainingReporter(_host, channel, _options.Progress), _options.CancellationToken);
         var config = new TransfusionConfig { Transformer = _options.Transformer, Diffusion = _options.Diffusion, Image = _options.Image };
         return TransfusionModel.Train(config, training, tokenizer, documents, validation);
     }

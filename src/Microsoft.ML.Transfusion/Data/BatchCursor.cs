@@ -75,7 +75,7 @@ internal sealed class BatchCursor : DataViewRowCursor
         if (!_disposed && disposing)
         {
             foreach (BufferedColumn? column in _columns)
-                column?.Dispose();
+                column?.Clear();
             _outputs.Dispose();
             _input.Dispose();
         }

@@ -5,7 +5,7 @@ using Microsoft.ML.Transfusion.Imaging;
 
 namespace Microsoft.ML.Transfusion.Data;
 
-internal abstract class BufferedColumn : IDisposable
+internal abstract class BufferedColumn
 {
     private static readonly MethodInfo CreateOfType = typeof(BufferedColumn).GetMethod(nameof(CreateOf), BindingFlags.NonPublic | BindingFlags.Static)!;
 
@@ -17,7 +17,8 @@ internal abstract class BufferedColumn : IDisposable
 
     public abstract Delegate Getter(Func<int> place);
 
-    public virtual void Dispose()
+    /// <summary>Releases the copies.</summary>
+    public virtual void Clear()
     {
     }
 
@@ -64,7 +65,7 @@ internal abstract class BufferedColumn : IDisposable
         public override Delegate Getter(Func<int> place) =>
             (ValueGetter<MLImage>)((ref MLImage value) => value = _values[place()] is { } image ? ImageTensors.Copy(image) : null!);
 
-        public override void Dispose()
+        public override void Clear()
         {
             foreach (MLImage? image in _values)
                 image?.Dispose();

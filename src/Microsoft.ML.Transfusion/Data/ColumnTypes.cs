@@ -2,6 +2,7 @@
 // SchemaShape while a pipeline is put together, with a DataViewSchema when data comes.
 using Microsoft.ML.Data;
 using Microsoft.ML.Runtime;
+using Microsoft.ML.Transforms.Image;
 
 namespace Microsoft.ML.Transfusion.Data;
 

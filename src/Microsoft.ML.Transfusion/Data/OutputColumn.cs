@@ -39,8 +39,8 @@ internal sealed record ScoringConfig(IReadOnlyList<OutputColumn> Outputs, Genera
             [{ IsImage: false }] => [Text(document), score],
             [{ IsImage: false } text, { IsImage: true } image] => [Text(image), Image(text), score],
             [{ IsImage: true } image, { IsImage: false } text] => [Text(image), Image(text), score],
-            [.. var prompt, { IsImage: true }] => [Image(prompt), score],
-            [.. var prompt, _] => [Text(prompt), score],
+            [.., { IsImage: true }] => [Image([.. document.SkipLast(1)]), score],
+            [.., _] => [Text([.. document.SkipLast(1)]), score],
             [] => throw new ArgumentException("A document has at least one column.", nameof(document)),
         };
     }

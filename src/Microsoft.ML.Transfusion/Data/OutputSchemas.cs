@@ -1,5 +1,6 @@
 // The output columns as ML.NET describes them: names, types and annotations, for data (DataViewSchema) and for pipelines (SchemaShape).
 using Microsoft.ML.Data;
+using Microsoft.ML.Transforms.Image;
 using Microsoft.ML.Transfusion.Interop;
 
 namespace Microsoft.ML.Transfusion.Data;

@@ -49,6 +49,7 @@ namespace Microsoft.ML.Transfusion.Interop
         }
 
         [SuppressMessage("CodeQuality", "IDE0051", Justification = "ML.NET finds the loader by this name, return type and signature.")]
+        [SuppressMessage("Performance", "CA1859", Justification = "The return type is part of what ML.NET looks for.")]
         private static ITransformer Create(IHostEnvironment environment, ModelLoadContext context)
         {
             Device device = ContextDevice.Of(environment);
