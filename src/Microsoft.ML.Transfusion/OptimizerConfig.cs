@@ -14,6 +14,9 @@ public enum OptimizerType
 /// <summary>The optimizer, its learning-rate schedule and the averaging of weights. Immutable.</summary>
 public sealed record OptimizerConfig
 {
+    /// <summary>For models that train for minutes: Muon on the blocks' matrices, which reaches a loss in about half of AdamW's steps.</summary>
+    public static OptimizerConfig Minutes => new() { Type = OptimizerType.Muon };
+
     /// <summary>The rule for weight matrices; <see cref="OptimizerType.AdamW"/> by default.</summary>
     public OptimizerType Type { get; init; } = OptimizerType.AdamW;
 
