@@ -45,10 +45,19 @@ internal static class ImageTensors
     public static MLImage ToImage(Tensor pixels)
     {
         using var scope = NewDisposeScope();
-        Tensor levels = ((pixels.detach().to(ScalarType.Float32, CPU) + 1) * 127.5).round().clamp(0, 255).to(ScalarType.Byte);   // [3, H, W]
-        Tensor opaque = full_like(levels[..1], 255);                                                                            // [1, H, W]
-        Tensor interleaved = cat([levels, opaque]).permute(1, 2, 0).contiguous();                                               // [H, W, 4]
-        return MLImage.CreateFromPixels((int)pixels.shape[2], (int)pixels.shape[1], MLPixelFormat.Rgba32, interleaved.bytes);
+        Tensor tensor = pixels.detach().to(ScalarType.Float32, CPU).contiguous();
+        (int height, int width) = ((int)tensor.shape[1], (int)tensor.shape[2]);
+        ReadOnlySpan<float> values = MemoryMarshal.Cast<byte, float>(tensor.bytes);
+        int plane = height * width;
+        byte[] levels = new byte[4 * plane];
+        for (int i = 0; i < plane; i++)
+        {
+            levels[4 * i] = Level(values[i]);
+            levels[4 * i + 1] = Level(values[plane + i]);
+            levels[4 * i + 2] = Level(values[2 * plane + i]);
+            levels[4 * i + 3] = 255;
+        }
+        return MLImage.CreateFromPixels(width, height, MLPixelFormat.Rgba32, levels);
     }
 
     /// <summary>The mirror image of pixels [.., H, W].</summary>
@@ -62,4 +71,6 @@ internal static class ImageTensors
         copy.Tag = image.Tag;
         return copy;
     }
+
+    private static byte Level(float value) => (byte)Math.Clamp(MathF.Round((value + 1) * 127.5f), 0, 255);
 }

@@ -1,6 +1,7 @@
 // Separable resampling with the Catmull-Rom cubic (Keys 1981, a = −1/2). When a picture shrinks the kernel is stretched over the source
 // pixels that fall together, so that each of them counts and fine patterns become their mean instead of aliases; when it grows the cubic
-// joins the pixels smoothly. SkiaSharp 2.88 has only power-of-two mipmaps for the former. At scale 1 the kernel is the identity, exactly.
+// joins the pixels smoothly. SkiaSharp 2.88 shrinks by way of power-of-two mipmaps, which leaves a ripple of ±12 levels in stripes five
+// pixels apart that here become one grey. At scale 1 the kernel is the identity, exactly.
 using System.Numerics;
 
 namespace Microsoft.ML.Transfusion.Imaging;
