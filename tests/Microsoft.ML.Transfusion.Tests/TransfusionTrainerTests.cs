@@ -67,7 +67,7 @@ public class TransfusionTrainerTests
         var error = Assert.Throws<ArgumentOutOfRangeException>(() => trainer.Fit(data));
         Assert.Equal("inputSchema", error.ParamName);
         Assert.Contains("'Image' was not found", error.Message, StringComparison.Ordinal);
-        IEstimator<ITransformer> chain = _ml.Transforms.CopyColumns("Image", "Photo").Append(trainer);
+        var chain = _ml.Transforms.CopyColumns("Image", "Photo").Append(trainer);
         Assert.Contains("Append LoadImages first", Assert.Throws<ArgumentOutOfRangeException>(() => chain.Fit(data)).Message, StringComparison.Ordinal);
         Assert.Throws<ArgumentNullException>(() => trainer.Fit(null!));
     }
