@@ -1,8 +1,8 @@
 // The view that Transform returns, over a model that counts: laziness, order, and values that stay true while rows are read ahead.
 using System.Collections.Concurrent;
 using Microsoft.ML.Data;
-using Microsoft.ML.Transfusion.Data;
 using Microsoft.ML.Transforms.Image;
+using Microsoft.ML.Transfusion.Data;
 
 namespace Microsoft.ML.Transfusion.Tests.Data;
 
