@@ -37,6 +37,9 @@ public class TransfusionTrainerTests
                 { "ColumnNames", good with { ColumnNames = ["A", "A"] } },
                 { "ColumnNames", good with { ColumnNames = [] } },
                 { "ScoreColumnName", good with { ScoreColumnName = "GeneratedText" } },
+                { "Transformer.MaxSequenceLength", good with { Transformer = good.Transformer with { MaxSequenceLength = 7 } } },
+                { "Generation.NumberOfInferenceSteps", good with { Generation = good.Generation with { NumberOfInferenceSteps = 2000 } } },
+                { "Generation.TopP", good with { Generation = good.Generation with { TopP = 0 } } },
                 { "Tokenizer", good with { Tokenizer = null! } },
             };
         }
