@@ -1,4 +1,5 @@
 // Where users meet the library: extensions of MLContext and of its transforms, in ML.NET's own namespace so that no using is needed.
+using Microsoft.ML.Runtime;
 using Microsoft.ML.Transfusion;
 using Microsoft.ML.Transfusion.Data;
 using Microsoft.ML.Transfusion.Interop;
@@ -56,8 +57,11 @@ public static class TransfusionCatalog
         ArgumentException.ThrowIfNullOrWhiteSpace(outputColumnName);
         ArgumentException.ThrowIfNullOrWhiteSpace(input.Name, "inputColumnName");
         ArgumentOutOfRangeException.ThrowIfLessThan(batchSize, 1);
+        IHostEnvironment environment = MLNetInternals.EnvironmentOf(catalog);
+        if (options is not null)
+            new OptionChecks(environment).Generation(options, nameof(options), model.Config.Diffusion.NumberOfTrainTimesteps);
         var scoring = new ScoringConfig([new OutputColumn(outputColumnName, kind, [input])], options ?? GenerationOptions.Fast, batchSize);
-        return new TransfusionScoringEstimator(MLNetInternals.EnvironmentOf(catalog), model, scoring);
+        return new TransfusionScoringEstimator(environment, model, scoring);
     }
 
     private static TransfusionModel ModelOf(TransfusionTransformer transformer)

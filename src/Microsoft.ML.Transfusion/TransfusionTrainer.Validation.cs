@@ -1,5 +1,6 @@
 // Every option is checked before long work starts. A message names the option, its value and what to do.
 using Microsoft.ML.Runtime;
+using Microsoft.ML.Transfusion.Sequences;
 
 namespace Microsoft.ML.Transfusion;
 
@@ -21,7 +22,11 @@ public sealed partial class TransfusionTrainer
         check.That(Enum.IsDefined(options.Precision), "Precision", options.Precision, "a value of TrainingPrecision");
         check.That(Enum.IsDefined(options.UnreadableImages), "UnreadableImages", options.UnreadableImages, "a value of UnreadableImages");
         check.NotNull(options.Tokenizer, "Tokenizer");
-        check.NotNull(options.Generation, "Generation");
+        check.Generation(options.Generation, "Generation", options.Diffusion.NumberOfTrainTimesteps);
+        // Longer documents are checked row by row; of a pair it is known before that there is an image.
+        int needed = SequenceBatch.LengthOf([], 0) + options.Image.PatchCount + 2;
+        check.That(options.ColumnNames is not null || options.Transformer.MaxSequenceLength >= needed, "Transformer.MaxSequenceLength", options.Transformer.MaxSequenceLength,
+            $"at least {needed}: one image of {options.Image.PatchCount} patches and four special tokens, and the text comes on top. Raise it, or take smaller images or larger patches");
     }
 
     private static void ValidateColumns(OptionChecks check, Options options)

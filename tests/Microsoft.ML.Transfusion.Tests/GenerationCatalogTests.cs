@@ -43,6 +43,8 @@ public class GenerationCatalogTests
         Assert.Throws<ArgumentException>(() => _ml.Transforms.CaptionImages("", model));
         Assert.Throws<ArgumentException>(() => _ml.Transforms.GenerateImages("Painting", model, " "));
         Assert.Throws<ArgumentOutOfRangeException>(() => _ml.Transforms.CaptionImages("Alt", model, batchSize: 0));
+        var options = new GenerationOptions { NumberOfInferenceSteps = 0 };
+        Assert.Throws<ArgumentOutOfRangeException>(() => _ml.Transforms.GenerateImages("Painting", model, options: options));
     }
 
     [Fact]

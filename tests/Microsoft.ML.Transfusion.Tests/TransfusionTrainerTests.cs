@@ -37,6 +37,9 @@ public class TransfusionTrainerTests
                 { "ColumnNames", good with { ColumnNames = ["A", "A"] } },
                 { "ColumnNames", good with { ColumnNames = [] } },
                 { "ScoreColumnName", good with { ScoreColumnName = "GeneratedText" } },
+                { "Transformer.MaxSequenceLength", good with { Transformer = good.Transformer with { MaxSequenceLength = 7 } } },
+                { "Generation.NumberOfInferenceSteps", good with { Generation = good.Generation with { NumberOfInferenceSteps = 2000 } } },
+                { "Generation.TopP", good with { Generation = good.Generation with { TopP = 0 } } },
                 { "Tokenizer", good with { Tokenizer = null! } },
             };
         }
@@ -67,7 +70,7 @@ public class TransfusionTrainerTests
         var error = Assert.Throws<ArgumentOutOfRangeException>(() => trainer.Fit(data));
         Assert.Equal("inputSchema", error.ParamName);
         Assert.Contains("'Image' was not found", error.Message, StringComparison.Ordinal);
-        IEstimator<ITransformer> chain = _ml.Transforms.CopyColumns("Image", "Photo").Append(trainer);
+        var chain = _ml.Transforms.CopyColumns("Image", "Photo").Append(trainer);
         Assert.Contains("Append LoadImages first", Assert.Throws<ArgumentOutOfRangeException>(() => chain.Fit(data)).Message, StringComparison.Ordinal);
         Assert.Throws<ArgumentNullException>(() => trainer.Fit(null!));
     }

@@ -42,7 +42,7 @@ public class TransfusionTransformerTests
     {
         IDataView data = TinyTraining.View(_ml, TinyTraining.Rows(1));
         // EstimatorChain compares the shape that GetOutputSchema promises with what the next estimator needs.
-        IEstimator<ITransformer> chain = _ml.Transforms.CaptionImages("Alt", Transformer).Append(_ml.Transforms.GenerateImages("Painting", Transformer, "Alt"))
+        var chain = _ml.Transforms.CaptionImages("Alt", Transformer).Append(_ml.Transforms.GenerateImages("Painting", Transformer, "Alt"))
             .Append(_ml.Transforms.ExtractPixels("Pixels", "Painting")).Append(_ml.Transforms.CopyColumns("Copy", "Alt"));
         DataViewSchema schema = chain.Fit(data).Transform(data).Schema;
         Assert.Equal(3 * 8 * 8, ((VectorDataViewType)schema["Pixels"].Type).Size);
@@ -54,7 +54,7 @@ public class TransfusionTransformerTests
         IDataView photos = _ml.Transforms.CopyColumns("Photo", "Image").Append(_ml.Transforms.CopyColumns("Prompt", "Caption"))
             .Fit(TinyTraining.View(_ml, TinyTraining.Rows())).Transform(TinyTraining.View(_ml, TinyTraining.Rows()));
         GenerationOptions options = TinyTraining.Options.Generation;
-        IEstimator<ITransformer> pipeline = _ml.Transforms.CaptionImages("GeneratedText", Transformer.Model, "Photo", options, batchSize: 4)
+        var pipeline = _ml.Transforms.CaptionImages("GeneratedText", Transformer.Model, "Photo", options, batchSize: 4)
             .Append(_ml.Transforms.GenerateImages("GeneratedImage", Transformer, "Prompt", options, batchSize: 4))
             .Append(_ml.Transforms.CopyColumns("Score", "Number")).Append(_ml.Transforms.DropColumns("Score"));
         IDataView own = pipeline.Fit(photos).Transform(photos);
@@ -125,9 +125,9 @@ public class TransfusionTransformerTests
     public void CaptionImages_and_GenerateImages_save_and_load_with_a_copy_of_the_model()
     {
         IDataView data = TinyTraining.View(_ml, TinyTraining.Rows(3));
-        IEstimator<ITransformer> pipeline = _ml.Transforms.CaptionImages("GeneratedText", Transformer, options: TinyTraining.Options.Generation)
+        var pipeline = _ml.Transforms.CaptionImages("GeneratedText", Transformer, options: TinyTraining.Options.Generation)
             .Append(_ml.Transforms.GenerateImages("GeneratedImage", Transformer, "Caption", TinyTraining.Options.Generation));
-        ITransformer model = pipeline.Fit(data);
+        var model = pipeline.Fit(data);
         using var stream = new MemoryStream();
         _ml.Model.Save(model, data.Schema, stream);
         ITransformer loaded = _ml.Model.Load(stream, out _);
@@ -146,16 +146,15 @@ public class TransfusionTransformerTests
         using var stream = new MemoryStream();
         _ml.Model.Save(Transformer, null, stream);
         byte[] good = stream.ToArray();
-        Assert.IsType<FormatException>(LoadFailure(good[..(good.Length / 2)]));
-        Assert.IsType<FormatException>(LoadFailure(good[..^10]));
-        Assert.IsType<FormatException>(LoadFailure([]));
+        foreach (byte[] truncated in (byte[][])[good[..(good.Length / 2)], good[..^10], []])
+            Assert.Throws<FormatException>(() => _ml.Model.Load(new MemoryStream(truncated), out _));
         foreach (double place in (double[])[0.1, 0.5, 0.9])
-        {
-            byte[] payload = Change(good, entry => entry[(int)(entry.Length * place)] ^= 0x10);
-            Assert.IsType<FormatException>(LoadFailure(payload));
-        }
-        Assert.IsType<FormatException>(LoadFailure(Change(good, _ => { }, keep: 1000)));
+            Refused(Change(good, entry => entry[(int)(entry.Length * place)] ^= 0x10));
+        Refused(Change(good, _ => { }, keep: 1000));
         ((IDisposable)_ml.Model.Load(new MemoryStream(Change(good, _ => { })), out _)).Dispose();
+
+        // ML.NET wraps what loaders throw; ours is the innermost.
+        void Refused(byte[] file) => Assert.IsType<FormatException>(Assert.ThrowsAny<Exception>(() => _ml.Model.Load(new MemoryStream(file), out _)).GetBaseException());
     }
 
     [Fact]
@@ -172,29 +171,10 @@ public class TransfusionTransformerTests
         ((IDisposable)_ml.Model.Load(path, out _)).Dispose();
     }
 
-    [SkippableFact]
-    public void SaveModel_leaves_the_file_that_was_there_when_the_disk_is_full()
-    {
-        Skip.IfNot(File.Exists("/dev/full"), "/dev/full, the always full device, exists on Linux only.");
-        using FileStream full = File.OpenWrite("/dev/full");
-        Assert.Throws<IOException>(() =>
-        {
-            _ml.Model.Save(Transformer, null, full);
-            full.Flush();
-        });
-    }
-
     private TransfusionTransformer Train() => _ml.Generation.Trainers.Transfusion(TinyTraining.Options).Fit(TinyTraining.View(_ml, TinyTraining.Rows()));
 
     private static IEnumerable<string> Shown(IEnumerable<GeneratedRow> rows) =>
         rows.Select(row => $"{row.GeneratedText} {Convert.ToHexString(SHA256.HashData(row.GeneratedImage!.Pixels))}");
-
-    /// <summary>The innermost exception: ML.NET wraps those of loaders.</summary>
-    private Exception LoadFailure(byte[] file) => Assert.ThrowsAny<Exception>(() => _ml.Model.Load(new MemoryStream(file), out _)).GetBaseException() switch
-    {
-        InvalidDataException => new FormatException(),             // ML.NET: FormatException around the zip reader's
-        var exception => exception,
-    };
 
     /// <summary>The zip with its model entry changed and deflated anew, as a damaged download that still is a zip.</summary>
     private static byte[] Change(byte[] zip, Action<byte[]> change, int? keep = null)

@@ -40,7 +40,7 @@ internal sealed class ColumnTypes
     /// <exception cref="ArgumentOutOfRangeException">The column is missing or of another type.</exception>
     public void Require(InputColumn column)
     {
-        DataViewType type = TypeOf(column.Name);
+        DataViewType type = TypeOf(column.Name, column.IsImage ? " ML.NET's Cache and ShuffleRows drop image columns: use them before LoadImages." : "");
         if (column.IsImage && type is not ImageDataViewType)
             throw Mismatch($"Column '{column.Name}' is {type}; Transfusion needs an image. Append LoadImages first"
                 + (type is TextDataViewType ? $", with '{column.Name}' as its input column if that holds paths." : "."));
@@ -63,8 +63,8 @@ internal sealed class ColumnTypes
             + "Transforms.CaptionImages or Transforms.GenerateImages, which take column names.");
     }
 
-    private DataViewType TypeOf(string name) => _types.TryGetValue(name, out DataViewType? type) ? type
-        : throw Mismatch($"Column '{name}' was not found. The input has {Names()}.");
+    private DataViewType TypeOf(string name, string advice = "") => _types.TryGetValue(name, out DataViewType? type) ? type
+        : throw Mismatch($"Column '{name}' was not found. The input has {Names()}.{advice}");
 
     private string Names() => _types.Count == 0 ? "no columns" : string.Join(", ", _types.Keys.Select(name => $"'{name}'"));
 

@@ -16,16 +16,17 @@ internal sealed class DocumentReader(IHost host, IChannel channel, IReadOnlyList
     public RowDocuments Read(IDataView view)
     {
         var documents = new RowDocuments(options);
-        using DataViewRowCursor cursor = view.GetRowCursor(columns.Select(column => view.Schema[column.Name]));
+        List<DataViewSchema.Column> names = [.. view.Schema.Where(column => !column.IsHidden && column.Type is TextDataViewType)];
+        using DataViewRowCursor cursor = view.GetRowCursor(columns.Select(column => view.Schema[column.Name]).Union(names));
         List<(InputColumn Column, Func<RowPart?> Read)> readers = [.. columns.Select(column => (column, PartReader.Create(cursor, column, options.Image)))];
         long rows = 0, empty = 0, unreadable = 0;
         for (; cursor.MoveNext(); rows++)
         {
             MLNetInternals.CheckAlive(host);
             options.CancellationToken.ThrowIfCancellationRequested();
-            if (!TryReadRow(readers, rows, ref unreadable, out List<RowPart> parts))
-                continue;
-            if (parts.Count == 0)
+            if (TryReadRow(readers, out List<RowPart> parts) is { } failure)
+                Skip(failure, $"Row {rows} of the {name} ({Describe(cursor, names)})", unreadable++);
+            else if (parts.Count == 0)
                 empty++;
             else
                 documents.Add(rows, parts);
@@ -41,7 +42,8 @@ internal sealed class DocumentReader(IHost host, IChannel channel, IReadOnlyList
         return documents;
     }
 
-    private bool TryReadRow(List<(InputColumn Column, Func<RowPart?> Read)> readers, long row, ref long unreadable, out List<RowPart> parts)
+    /// <summary>Returns the failure, if a picture of the row cannot be read. Decoders throw many kinds of exception; whichever it is, it is told.</summary>
+    private static Failure? TryReadRow(List<(InputColumn Column, Func<RowPart?> Read)> readers, out List<RowPart> parts)
     {
         parts = [];
         foreach ((InputColumn column, Func<RowPart?> read) in readers)
@@ -51,18 +53,34 @@ internal sealed class DocumentReader(IHost host, IChannel channel, IReadOnlyList
                 if (read() is { } part)
                     parts.Add(part);
             }
-            // Decoders throw many kinds of exception; whichever it is, it is told.
             catch (Exception exception) when (column.IsImage && exception is not (OperationCanceledException or OutOfMemoryException))
             {
                 parts.ForEach(part => part.Pixels?.Dispose());
-                string message = $"Row {row} of the {name}: the picture in column '{column.Name}' could not be read: {exception.Message}";
-                if (options.UnreadableImages == UnreadableImages.Error)
-                    throw host.Process(new InvalidOperationException($"{message} Set UnreadableImages to Skip to train without such rows.", exception));
-                if (unreadable++ < NamedAtMost)
-                    channel.Warning(MessageSensitivity.UserData, "{0} The row is skipped.", message);
-                return false;
+                return new Failure(column.Name, exception);
             }
         }
-        return true;
+        return null;
     }
+
+    private void Skip(Failure failure, string row, long before)
+    {
+        string message = $"{row}: the picture in column '{failure.Column}' could not be read: {failure.Exception.Message}";
+        if (options.UnreadableImages == UnreadableImages.Error)
+            throw host.Process(new InvalidOperationException($"{message} Set UnreadableImages to Skip to train without such rows.", failure.Exception));
+        if (before < NamedAtMost)
+            channel.Warning(MessageSensitivity.UserData, "{0} The row is skipped.", message);
+    }
+
+    /// <summary>The row's texts, of which one is usually the picture's path. They are active in the cursor, but read only here.</summary>
+    private static string Describe(DataViewRow row, List<DataViewSchema.Column> names)
+    {
+        ReadOnlyMemory<char> text = default;
+        return string.Join(", ", names.Select(column =>
+        {
+            row.GetGetter<ReadOnlyMemory<char>>(column)(ref text);
+            return $"{column.Name} '{text}'";
+        }));
+    }
+
+    private sealed record Failure(string Column, Exception Exception);
 }

@@ -49,20 +49,20 @@ internal sealed class OutputBatch : IDisposable
     public Delegate Getter(OutputColumn output, Func<int> row) => output.Kind switch
     {
         OutputKind.Text => (ValueGetter<ReadOnlyMemory<char>>)((ref ReadOnlyMemory<char> value) =>
-            value = ((string?)Results(output)[row()]).AsMemory()),
+            value = ((string?)Result(output, row())).AsMemory()),
         // Not disposed: ML.NET's own readers share one variable among rows, so an earlier row's image would die in the user's hands.
         OutputKind.Image => (ValueGetter<MLImage>)((ref MLImage value) =>
-            value = Results(output)[row()] is Tensor pixels ? ImageTensors.ToImage(pixels) : null!),
+            value = Result(output, row()) is Tensor pixels ? ImageTensors.ToImage(pixels) : null!),
         _ => (ValueGetter<VBuffer<float>>)((ref VBuffer<float> value) =>
-            Copy(Results(output)[row()] as TransfusionScore? ?? new TransfusionScore(float.NaN, float.NaN, 0), ref value)),
+            Copy(Result(output, row()) as TransfusionScore? ?? new TransfusionScore(float.NaN, float.NaN, 0), ref value)),
     };
 
     public void Dispose() => Clear();
 
-    private object?[] Results(OutputColumn output)
+    private object? Result(OutputColumn output, int at)
     {
         if (_results.TryGetValue(output, out object?[]? results))
-            return results;
+            return results[at];
         IReadOnlyList<RowPart>[] rows = [.. Enumerable.Range(0, _count).Select(row =>
             (IReadOnlyList<RowPart>)[.. output.Inputs.Select(input => _inputs[input].Values[row]).OfType<RowPart>()])];
         int[] present = [.. Enumerable.Range(0, _count).Where(row => rows[row].Count > 0)];
@@ -70,7 +70,8 @@ internal sealed class OutputBatch : IDisposable
         results = new object?[_count];
         for (int i = 0; i < present.Length; i++)
             results[present[i]] = computed[i];
-        return _results[output] = results;
+        _results.Add(output, results);
+        return results[at];
     }
 
     private static void Copy(TransfusionScore score, ref VBuffer<float> value)

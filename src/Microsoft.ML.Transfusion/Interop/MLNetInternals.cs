@@ -65,9 +65,8 @@ namespace Microsoft.ML.Transfusion.Interop
             }
             catch (Exception exception) when (exception is FormatException or JsonException or EndOfStreamException or InvalidDataException)
             {
-                // Marked by Process, a FormatException stays visible as the innermost one; anything else ML.NET would bury.
-                throw environment.Process(exception as FormatException
-                    ?? new FormatException($"The Transfusion model is damaged: {exception.Message}", exception));
+                // ML.NET wraps what a loader throws several times over: ours stays the innermost one, so it gets no inner exception itself.
+                throw environment.Process(exception as FormatException ?? new FormatException($"The Transfusion model is damaged: {exception.Message}"));
             }
         }
 

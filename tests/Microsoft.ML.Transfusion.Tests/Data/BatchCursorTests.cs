@@ -98,8 +98,8 @@ public class BatchCursorTests
         Assert.Equal(["", outputs[1].GeneratedText, "", ""], outputs.Select(row => row.GeneratedText));
         Assert.StartsWith("sees", outputs[1].GeneratedText, StringComparison.Ordinal);
         Assert.Equal([false, false, true, false], outputs.Select(row => row.GeneratedImage is not null));
-        Assert.Equal([float.NaN, float.NaN, 0], outputs[0].Score);
-        Assert.Equal([1, float.NaN, 3], outputs[2].Score);
+        Assert.Equal([float.NaN, float.NaN, 0], outputs[0].Score!);
+        Assert.Equal([1, float.NaN, 3], outputs[2].Score!);
         Assert.All(_model.Calls, call => Assert.True(call.Rows is 1 or 2));
     }
 

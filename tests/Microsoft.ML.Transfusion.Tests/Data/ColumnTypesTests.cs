@@ -1,5 +1,6 @@
 // What a schema must hold, and what the errors say.
 using Microsoft.ML.Data;
+using Microsoft.ML.Runtime;
 using Microsoft.ML.Transfusion.Data;
 
 namespace Microsoft.ML.Transfusion.Tests.Data;

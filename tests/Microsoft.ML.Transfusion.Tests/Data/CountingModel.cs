@@ -1,5 +1,7 @@
 // A model whose answers say what it was asked, and how often.
+using Microsoft.ML.Runtime;
 using Microsoft.ML.Transfusion.Data;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion.Tests.Data;

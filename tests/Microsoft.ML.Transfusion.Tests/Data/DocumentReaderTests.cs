@@ -72,9 +72,8 @@ public class DocumentReaderTests
         using (RowDocuments read = Read(view, TinyTraining.Options))
             Assert.Equal(["good.png", "good.png"], read.Texts);
         Assert.Equal(3, _warnings.Count);
-        Assert.Contains("Row 1 of the training data: the picture in column 'Image'", _warnings[0], StringComparison.Ordinal);
-        Assert.Contains("broken.png", _warnings[0], StringComparison.Ordinal);
-        Assert.Contains("absent.png", _warnings[1], StringComparison.Ordinal);
+        Assert.Contains("Row 1 of the training data (Caption 'broken.png', ImagePath 'broken.png'): the picture in column 'Image'", _warnings[0], StringComparison.Ordinal);
+        Assert.Contains("ImagePath 'absent.png'", _warnings[1], StringComparison.Ordinal);
         Assert.Contains("2 of 4 rows", _warnings[2], StringComparison.Ordinal);
 
         TransfusionTrainer.Options strict = TinyTraining.Options with { UnreadableImages = UnreadableImages.Error };
@@ -90,7 +89,7 @@ public class DocumentReaderTests
         using (MLImage picture = TinyTraining.Picture(1, 20, 30))
             picture.Save(folder.File("a.png"));
         IDataView paths = _ml.Data.LoadFromEnumerable(((string[])["a.png", "", "a.png"]).Select(name => new { Caption = "c", ImagePath = name }));
-        IEstimator<ITransformer> pipeline = _ml.Transforms.LoadImages("Raw", folder.Path, "ImagePath").Append(_ml.Transforms.ResizeImages("Image", 8, 8, "Raw"));
+        var pipeline = _ml.Transforms.LoadImages("Raw", folder.Path, "ImagePath").Append(_ml.Transforms.ResizeImages("Image", 8, 8, "Raw"));
         using RowDocuments read = Read(pipeline.Fit(paths).Transform(paths), TinyTraining.Options);
         Assert.Equal([2, 1, 2], Encode(read, TinyTraining.Options).Select(document => document.Parts.Count));
     }
