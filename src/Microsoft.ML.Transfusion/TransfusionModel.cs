@@ -71,8 +71,16 @@ public sealed class TransfusionModel : IDisposable
         Document document = ToDocument(prompt);
         using var generator = new Generator((ulong)options.Seed, CPU);
         using IEnumerator<DocumentPart> parts = _generator.Generate(document, options, generator, cancellationToken).GetEnumerator();
-        while (NextPart(parts) is { } part)
-            yield return part;
+        try
+        {
+            while (NextPart(parts) is { } part)
+                yield return part;
+        }
+        finally
+        {
+            foreach (ImagePart image in document.Parts.OfType<ImagePart>())
+                image.Latents.Dispose();
+        }
     }
 
     /// <summary>How well the model predicts a document, at fixed noise.</summary>
@@ -80,6 +88,7 @@ public sealed class TransfusionModel : IDisposable
     public TransfusionScore Score(IEnumerable<SequencePart> document)
     {
         ArgumentNullException.ThrowIfNull(document);
+        using var scope = NewDisposeScope();
         return ScoreBatch([ToDocument(document)], CancellationToken.None)[0];
     }
 
@@ -217,9 +226,15 @@ public sealed class TransfusionModel : IDisposable
     private Document ToDocument(IEnumerable<SequencePart> parts) => new([.. parts.Select(part => part switch
     {
         SequencePart.Text text => (DocumentPart)new TextPart(Tokenizer.Encode(text.Value)),
-        SequencePart.Image image => new ImagePart(PixelCodec.Encode(ToPixels(image.Value))),
+        SequencePart.Image image => new ImagePart(ToLatents(image.Value)),
         _ => throw new ArgumentException("A part is null.", nameof(parts)),
     })]);
+
+    private Tensor ToLatents(MLImage image)
+    {
+        using Tensor pixels = ToPixels(image);
+        return PixelCodec.Encode(pixels);
+    }
 
     private Tensor ToPixels(MLImage image) => ImageTensors.ToTensor(image, Config.Image.ImageHeight, Config.Image.ImageWidth);
 
