@@ -144,7 +144,9 @@ public sealed class TransfusionModel : IDisposable
         TransfusionNetwork network = CreateNetwork(config, tokenizer.VocabularySize);
         using (var generator = new Generator((ulong)options.Seed, CPU))
             network.Initialize(generator);
+        network.to(options.Device);
         new TrainingLoop(network, config, tokenizer.SpecialTokens, options).Run(documents, validation);
+        KeepWeights(network);
         return new TransfusionModel(config, tokenizer, network);
     }
 
@@ -158,8 +160,7 @@ public sealed class TransfusionModel : IDisposable
         network.Load(archive.Weights);
         network.to(device);
         network.eval();
-        foreach (Tensor weight in network.state_dict().Values)
-            weight.DetachFromDisposeScope();
+        KeepWeights(network);
         return new TransfusionModel(archive.Config, archive.Tokenizer, network);
     }
 
@@ -237,6 +238,13 @@ public sealed class TransfusionModel : IDisposable
     }
 
     private Tensor ToPixels(MLImage image) => ImageTensors.ToTensor(image, Config.Image.ImageHeight, Config.Image.ImageWidth);
+
+    /// <summary>A model outlives the dispose scope that it was made in.</summary>
+    private static void KeepWeights(TransfusionNetwork network)
+    {
+        foreach (Tensor weight in network.state_dict().Values)
+            weight.DetachFromDisposeScope();
+    }
 
     private static TransfusionNetwork CreateNetwork(TransfusionConfig config, int vocabularySize) => new(
         config.Transformer, vocabularySize, PixelCodec.Channels * config.Image.PatchSize * config.Image.PatchSize, config.Image.PatchCount);
