@@ -6,14 +6,20 @@ using System.Text.Json;
 
 namespace Microsoft.ML.Transfusion.Serialization;
 
-/// <param name="Checksums">Entry name → SHA-256 of its contents in lower-case hexadecimal.</param>
+/// <summary><c>Checksums</c> go from an entry's name to the SHA-256 of its contents in lower-case hexadecimal.</summary>
 internal sealed record ArchiveManifest(string Format, int FormatVersion, string LibraryVersion, IReadOnlyDictionary<string, string> Checksums)
 {
     public const string FileName = "manifest.json";
     public const string FormatName = "Microsoft.ML.Transfusion model";
     public const int CurrentVersion = 1;
+    public const string Remedy = "Restore the file from a copy, or save the model again.";
 
-    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web) { WriteIndented = true, RespectRequiredConstructorParameters = true };
+    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
+    {
+        WriteIndented = true,
+        RespectRequiredConstructorParameters = true,
+        RespectNullableAnnotations = true,
+    };
 
     private static string ThisLibraryVersion { get; } =
         typeof(ArchiveManifest).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0];
@@ -22,14 +28,21 @@ internal sealed record ArchiveManifest(string Format, int FormatVersion, string 
 
     public void Write(Stream stream) => JsonSerializer.Serialize(stream, this, Json);
 
-    /// <summary>Reads the manifest; null where the zip is not ours.</summary>
-    public static ArchiveManifest? Find(ZipArchive zip)
+    /// <exception cref="FormatException">The zip has no manifest of ours, or a damaged one.</exception>
+    public static ArchiveManifest Read(ZipArchive zip)
     {
-        if (zip.GetEntry(FileName) is not { } entry)
-            return null;
-        using Stream stream = entry.Open();
-        ArchiveManifest? manifest = JsonSerializer.Deserialize<ArchiveManifest>(stream, Json);
-        return manifest?.Format == FormatName ? manifest : null;
+        try
+        {
+            using Stream? stream = zip.GetEntry(FileName)?.Open();
+            if (stream is not null && JsonSerializer.Deserialize<ArchiveManifest>(stream, Json) is { Format: FormatName } manifest)
+                return manifest;
+        }
+        catch (Exception exception) when (exception is JsonException or InvalidDataException)
+        {
+            throw new FormatException($"The model file is damaged: '{FileName}' cannot be read. {Remedy}", exception);
+        }
+        throw new FormatException($"This is not a model of Microsoft.ML.Transfusion, or it is damaged: it has no '{FileName}' that says so. "
+            + "A zip that mlContext.Model.Save wrote is loaded with mlContext.Model.Load.");
     }
 
     /// <exception cref="FormatException">The model is of a newer format.</exception>
@@ -40,11 +53,17 @@ internal sealed record ArchiveManifest(string Format, int FormatVersion, string 
                 + $"version {ThisLibraryVersion} of the library reads format versions up to {CurrentVersion}. Update the package Microsoft.ML.Transfusion.");
     }
 
-    /// <summary>The first entry that is missing, added or changed since it was written; null if there is none.</summary>
-    public string? FindDamage(ZipArchive zip)
+    /// <summary>Compares every entry with its checksum.</summary>
+    /// <exception cref="FormatException">An entry is missing, added or changed since it was written.</exception>
+    public void RequireIntact(ZipArchive zip)
     {
-        string? foreign = zip.Entries.Select(entry => entry.FullName).FirstOrDefault(name => name != FileName && !Checksums.ContainsKey(name));
-        return Checksums.Keys.FirstOrDefault(name => !IsIntact(zip.GetEntry(name), Checksums[name])) ?? foreign;
+        foreach ((string name, string checksum) in Checksums)
+        {
+            if (!IsIntact(zip.GetEntry(name), checksum))
+                throw new FormatException($"The model file is damaged: '{name}' is not what '{FileName}' says. {Remedy}");
+        }
+        if (zip.Entries.FirstOrDefault(entry => entry.FullName != FileName && !Checksums.ContainsKey(entry.FullName)) is { } unknown)
+            throw new FormatException($"The model file is damaged: '{FileName}' knows nothing of '{unknown.FullName}'. {Remedy}");
     }
 
     private static bool IsIntact(ZipArchiveEntry? entry, string checksum)

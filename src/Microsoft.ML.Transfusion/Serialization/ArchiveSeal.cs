@@ -20,11 +20,11 @@ internal static class ArchiveSeal
     public static bool IsIntact(Stream archive)
     {
         long remaining = archive.Length - Length;
-        if (remaining < 0)
-            return false;
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         byte[] buffer = new byte[BufferSize];
         archive.Position = 0;
+        if (remaining < 0)
+            return false;
         while (remaining > 0)
         {
             int count = (int)Math.Min(remaining, buffer.Length);

@@ -10,8 +10,8 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion.Serialization;
 
-/// <param name="Weights">On the CPU; they belong to the dispose scope around the call of <see cref="Read"/>, or to its caller where there is none.</param>
-/// <param name="Extra">Whatever else the writer wanted kept, by name.</param>
+/// <summary>What a model archive holds. Weights that were read are on the CPU and belong to the dispose scope around the call, or to the caller
+/// where there is none. <c>Extra</c> is whatever else the writer wanted kept, by name.</summary>
 internal sealed record ModelArchive(
     TransfusionConfig Config,
     TextTokenizer Tokenizer,
@@ -22,7 +22,6 @@ internal sealed record ModelArchive(
     private const string ExtraFile = "extra.json";
     private const string TokenizerFolder = "tokenizer/";
     private const string WeightsFile = "model.safetensors";
-    private const string Remedy = "Restore the file from a copy, or save the model again.";
 
     private static readonly DateTimeOffset Epoch = new(1980, 1, 1, 0, 0, 0, TimeSpan.Zero);   // zip's first day: one model, one sequence of bytes
 
@@ -77,13 +76,11 @@ internal sealed record ModelArchive(
     private static ModelArchive ReadSealed(Stream stream)
     {
         if (!ArchiveSeal.IsIntact(stream))
-            throw new FormatException(DescribeDamage(stream));
-        stream.Position = 0;
+            throw DescribeDamage(stream);
         using var zip = new ZipArchive(stream, ZipArchiveMode.Read, leaveOpen: true);
-        ArchiveManifest manifest = ArchiveManifest.Find(zip) ?? throw new FormatException(NotAModel);
+        ArchiveManifest manifest = ArchiveManifest.Read(zip);
         manifest.RequireKnownVersion();
-        if (manifest.FindDamage(zip) is { } damaged)
-            throw new FormatException($"'{damaged}' in the model file is not what {ArchiveManifest.FileName} says. {Remedy}");
+        manifest.RequireIntact(zip);
 
         TransfusionConfig config = ReadJson<TransfusionConfig>(zip, ConfigFile);
         var extra = ReadJson<Dictionary<string, string>>(zip, ExtraFile);
@@ -95,39 +92,24 @@ internal sealed record ModelArchive(
         return new ModelArchive(config, tokenizer, SafeTensors.Read(contents, weights.Length), extra);
     }
 
-    private static string NotAModel =>
-        "This is not a model of Microsoft.ML.Transfusion. A zip that mlContext.Model.Save wrote is loaded with mlContext.Model.Load.";
-
-    /// <summary>Says of bytes without a valid seal what they seem to be, and which entry is damaged if that can still be found out.</summary>
-    private static string DescribeDamage(Stream stream)
+    /// <summary>Bytes without a valid seal: what they seem to be, and which entry is damaged, if that can still be found out.</summary>
+    private static FormatException DescribeDamage(Stream stream)
     {
-        string unreadable = $"This is not a model of Microsoft.ML.Transfusion, or the file is damaged or truncated: its zip directory cannot be read. {Remedy}";
         try
         {
-            stream.Position = 0;
             using var zip = new ZipArchive(stream, ZipArchiveMode.Read, leaveOpen: true);
-            if (zip.GetEntry(ArchiveManifest.FileName) is null && zip.GetEntry(WeightsFile) is null)
-                return NotAModel;
-            string? entry = DamagedManifest(zip, out ArchiveManifest? manifest) ? ArchiveManifest.FileName : manifest!.FindDamage(zip);
-            return $"The model file is damaged: {(entry is null ? "its zip directory" : $"'{entry}'")} is not what was saved. {Remedy}";
+            ArchiveManifest.Read(zip).RequireIntact(zip);
+            return new FormatException($"The model file is damaged: its zip directory is not what was saved. {ArchiveManifest.Remedy}");
         }
-        catch (Exception exception) when (exception is InvalidDataException or ArgumentException or IOException or NotSupportedException or OverflowException)
+        catch (FormatException found)
         {
-            return unreadable;                                     // how a damaged directory shows depends on the byte
+            return found;
         }
-    }
-
-    private static bool DamagedManifest(ZipArchive zip, out ArchiveManifest? manifest)
-    {
-        try
+        catch (Exception exception) when (exception is not OutOfMemoryException)   // how a damaged directory shows depends on the byte
         {
-            manifest = ArchiveManifest.Find(zip);
+            return new FormatException("This is not a model of Microsoft.ML.Transfusion, or the file is truncated or damaged: "
+                + $"its zip directory cannot be read. {ArchiveManifest.Remedy}", exception);
         }
-        catch (Exception exception) when (exception is JsonException or InvalidDataException)
-        {
-            manifest = null;
-        }
-        return manifest is null;
     }
 
     /// <summary>Writes one stored entry and returns its checksum.</summary>

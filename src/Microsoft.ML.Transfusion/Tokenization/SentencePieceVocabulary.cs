@@ -12,7 +12,8 @@ internal static class SentencePieceVocabulary
     public static TextVocabulary Load(byte[] contents)
     {
         SentencePieceTokenizer tokenizer = Create(contents);
-        return new TextVocabulary(TextVocabulary.SizeOf([.. tokenizer.Vocabulary.Values]), text => Encode(tokenizer, text), tokenizer.Decode)
+        bool dropsSingles = tokenizer.EncodeToIds("a").Count == 0; // BPE models that remove extra spaces lose a text of one character
+        return new TextVocabulary(TextVocabulary.SizeOf([.. tokenizer.Vocabulary.Values]), text => Encode(tokenizer, text, dropsSingles), tokenizer.Decode)
         {
             BeginOfSequence = Own(tokenizer, tokenizer.BeginningOfSentenceToken, tokenizer.BeginningOfSentenceId),
             EndOfSequence = Own(tokenizer, tokenizer.EndOfSentenceToken, tokenizer.EndOfSentenceId),
@@ -37,13 +38,12 @@ internal static class SentencePieceVocabulary
     private static int? Own(SentencePieceTokenizer tokenizer, string token, int id) =>
         tokenizer.Vocabulary.TryGetValue(token, out int found) && found == id ? id : null;
 
-    private static List<int> Encode(SentencePieceTokenizer tokenizer, string text)
+    private static List<int> Encode(SentencePieceTokenizer tokenizer, string text, bool dropsSingles)
     {
-        IReadOnlyList<int> ids = tokenizer.EncodeToIds(text);
         string word = text.Trim(' ');
-        if (ids.Count == 0 && word.Length > 0)                     // the normalizer drops a text of one character
-            ids = tokenizer.EncodeToIds(tokenizer.AddDummyPrefix ? WordStart + word : word, considerNormalization: false);
-
+        IReadOnlyList<int> ids = dropsSingles && word.Length == 1
+            ? tokenizer.EncodeToIds(tokenizer.AddDummyPrefix ? WordStart + word : word, considerNormalization: false)
+            : tokenizer.EncodeToIds(text);
         List<int> result = new(ids.Count);
         foreach (int id in ids)
         {

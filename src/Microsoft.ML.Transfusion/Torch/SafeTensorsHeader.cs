@@ -78,7 +78,7 @@ internal sealed record SafeTensorsHeader(IReadOnlyList<SafeTensorsEntry> Entries
             foreach (JsonProperty property in document.RootElement.EnumerateObject())
             {
                 if (property.Name == MetadataKey)
-                    metadata = property.Value.Deserialize<Dictionary<string, string>>()!;
+                    metadata = property.Value.EnumerateObject().ToDictionary(pair => pair.Name, pair => pair.Value.GetString() ?? "");
                 else
                     entries.Add(ParseEntry(property.Name, property.Value));
             }
@@ -94,12 +94,12 @@ internal sealed record SafeTensorsHeader(IReadOnlyList<SafeTensorsEntry> Entries
 
     private static SafeTensorsEntry ParseEntry(string name, JsonElement element)
     {
-        string typeName = element.GetProperty("dtype").GetString()!;
+        string? typeName = element.GetProperty("dtype").GetString();
         int index = Array.FindIndex(Types, type => type.Name == typeName);
         if (index < 0)
             throw new FormatException($"Tensor '{name}' has type {typeName}; this library reads {string.Join(", ", Types.Select(type => type.Name))}.");
-        long[] shape = element.GetProperty("shape").Deserialize<long[]>()!;
-        long[] offsets = element.GetProperty("data_offsets").Deserialize<long[]>()!;
+        long[] shape = ReadNumbers(element, "shape");
+        long[] offsets = ReadNumbers(element, "data_offsets");
         if (offsets.Length != 2 || offsets[0] < 0 || offsets[1] < offsets[0])
             throw new FormatException($"Tensor '{name}' has the offsets [{string.Join(", ", offsets)}]; they must be a begin and an end after it.");
         long length = offsets[1] - offsets[0];
@@ -107,6 +107,9 @@ internal sealed record SafeTensorsHeader(IReadOnlyList<SafeTensorsEntry> Entries
             throw new FormatException($"Tensor '{name}' of type {typeName} and shape [{string.Join(", ", shape)}] does not fill its {length} bytes.");
         return new SafeTensorsEntry(name, Types[index].Type, shape, offsets[0], length);
     }
+
+    private static long[] ReadNumbers(JsonElement element, string name) =>
+        [.. element.GetProperty(name).EnumerateArray().Select(number => number.GetInt64())];
 
     private static bool Fits(long[] shape, int size, long length)
     {

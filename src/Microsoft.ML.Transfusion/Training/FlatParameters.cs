@@ -17,7 +17,7 @@ internal sealed class FlatParameters : IDisposable
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
         network.to(computeDtype);
-        List<(string Name, Parameter Value)> parameters = 
+        List<(string Name, Parameter Value)> parameters =
         [
             .. network.named_parameters().OrderBy(p => IsBlockMatrix(p.name, p.parameter) ? 0 : IsDecayed(p.name, p.parameter) ? 1 : 2)
                 .ThenBy(p => IsBlockMatrix(p.name, p.parameter) ? string.Join('×', p.parameter.shape) : "", StringComparer.Ordinal),

@@ -1,0 +1,63 @@
+// The tour: draws its own captioned pictures, trains a Transfusion model on them, lets it caption and draw what it never saw, and writes shapes.zip,
+// drawn.png, curves.png and report.json.
+using System.CommandLine;
+using Microsoft.ML;
+using Microsoft.ML.Transfusion;
+using Samples.Common;
+using Shapes;
+using Shapes.Data;
+
+RunOptions run = new(defaultMinutes: 4.5, defaultOutput: "shapes");
+Option<string?> export = new("--export") { Description = "Write pictures and captions.tsv to this folder, and train nothing.", HelpName = "folder" };
+Option<int> count = RunOptions.Positive(new Option<int>("--count") { Description = "Pictures to export.", DefaultValueFactory = _ => 1000 });
+RootCommand command = new("Trains a Transfusion model on drawn, captioned shapes; then it captions and draws shapes it never saw.") { export, count };
+run.AddTo(command);
+command.SetAction(parsed =>
+{
+    RunSettings settings = run.Read(parsed);
+    if (parsed.GetValue(export) is { } folder)
+        CaptionedFolder.Write(folder, parsed.GetValue(count), settings.Seed);
+    else
+        TrainAndEvaluate(settings);
+});
+return command.Parse(args).Invoke();
+
+static void TrainAndEvaluate(RunSettings settings)
+{
+    Directory.CreateDirectory(settings.Output);
+    MLContext ml = new(seed: settings.Seed);
+    IDataView pictures = ml.Data.LoadFromEnumerable(CaptionedShape.Sample(ShapesTraining.NumberOfPictures, settings.Seed, heldOut: false));
+
+    (TransfusionTransformer model, TrainingDisplay training) = TrainingDisplay.Run((display, interruption) =>
+        ml.Generation.Trainers.Transfusion(ShapesTraining.Options(settings, display, interruption)).Fit(pictures));
+    using (model)
+    {
+        ml.Model.Save(model, pictures.Schema, settings["shapes.zip"]);
+        LossCurves.Save(settings["curves.png"], training.History);
+
+        Console.WriteLine($"Captioning {ShapesTraining.NumberOfEvaluations} pictures of compositions it never saw …");
+        var captions = Evaluation.Caption(ml, model, ShapesTraining.NumberOfEvaluations, settings.Seed);
+        Console.WriteLine($"Drawing {ShapesTraining.NumberOfEvaluations} captions it never saw …");
+        var drawings = Evaluation.Draw(ml, model, ShapesTraining.NumberOfEvaluations, settings.Seed);
+        PictureGrid.Save(settings["drawn.png"], [.. drawings.Take(32).Select(drawing => drawing.Drawing)]);
+
+        var judged = drawings.Select(drawing => drawing.Judgement).ToList();
+        Report report = new()
+        {
+            CaptionsCorrect = captions.Share(),
+            CaptionsCorrectOneObject = captions.Where(caption => caption.OneObject).Share(),
+            CaptionsCorrectTwoObjects = captions.Where(caption => !caption.OneObject).Share(),
+            DrawnCorrectly = judged.Share(),
+            DrawnCorrectlyOneObject = judged.Where(drawing => drawing.OneObject).Share(),
+            DrawnCorrectlyTwoObjects = judged.Where(drawing => !drawing.OneObject).Share(),
+            CaptionsEvaluated = captions.Count,
+            DrawingsEvaluated = drawings.Count,
+            Seed = settings.Seed,
+            Steps = training.Steps,
+            TokensPerSecond = training.TokensPerSecond,
+            TrainSeconds = training.Seconds,
+        };
+        report.Save(settings["report.json"]);
+        Console.WriteLine($"Captions correct: {report.CaptionsCorrect:P1}. Drawn correctly: {report.DrawnCorrectly:P1}. Written to {settings.Output}");
+    }
+}

@@ -1,0 +1,82 @@
+// The model's inputs of the buffered rows, and its outputs once somebody asks for one: the first getter of an output runs the network for
+// the whole batch, and for that output only.
+using Microsoft.ML.Data;
+using Microsoft.ML.Transfusion.Imaging;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Transfusion.Data;
+
+internal sealed class OutputBatch : IDisposable
+{
+    private readonly ComputeOutputs _compute;
+    private readonly Dictionary<InputColumn, (Func<RowPart?> Read, List<RowPart?> Values)> _inputs = [];
+    private readonly Dictionary<OutputColumn, object?[]> _results = [];
+    private int _count;
+
+    /// <param name="row">The row or cursor that inputs are read from.</param>
+    /// <param name="outputs">The outputs that may be asked for.</param>
+    public OutputBatch(DataViewRow row, IEnumerable<OutputColumn> outputs, ImageCodecConfig size, ComputeOutputs compute)
+    {
+        _compute = compute;
+        foreach (InputColumn column in outputs.SelectMany(output => output.Inputs).Distinct())
+            _inputs.Add(column, (PartReader.Create(row, column, size), []));
+    }
+
+    /// <summary>Takes in the current row.</summary>
+    public void Add()
+    {
+        foreach ((Func<RowPart?> read, List<RowPart?> values) in _inputs.Values)
+            values.Add(read());
+        _count++;
+    }
+
+    /// <summary>Forgets all rows.</summary>
+    public void Clear()
+    {
+        foreach ((_, List<RowPart?> values) in _inputs.Values)
+        {
+            foreach (RowPart? part in values)
+                part?.Pixels?.Dispose();
+            values.Clear();
+        }
+        foreach (Tensor pixels in _results.Values.SelectMany(values => values).OfType<Tensor>())
+            pixels.Dispose();
+        _results.Clear();
+        _count = 0;
+    }
+
+    /// <summary>A getter of the type that the output's column has.</summary>
+    public Delegate Getter(OutputColumn output, Func<int> row) => output.Kind switch
+    {
+        OutputKind.Text => (ValueGetter<ReadOnlyMemory<char>>)((ref ReadOnlyMemory<char> value) =>
+            value = ((string?)Results(output)[row()]).AsMemory()),
+        // Not disposed: ML.NET's own readers share one variable among rows, so an earlier row's image would die in the user's hands.
+        OutputKind.Image => (ValueGetter<MLImage>)((ref MLImage value) =>
+            value = Results(output)[row()] is Tensor pixels ? ImageTensors.ToImage(pixels) : null!),
+        _ => (ValueGetter<VBuffer<float>>)((ref VBuffer<float> value) =>
+            Copy(Results(output)[row()] as TransfusionScore? ?? new TransfusionScore(float.NaN, float.NaN, 0), ref value)),
+    };
+
+    public void Dispose() => Clear();
+
+    private object?[] Results(OutputColumn output)
+    {
+        if (_results.TryGetValue(output, out object?[]? results))
+            return results;
+        IReadOnlyList<RowPart>[] rows = [.. Enumerable.Range(0, _count).Select(row =>
+            (IReadOnlyList<RowPart>)[.. output.Inputs.Select(input => _inputs[input].Values[row]).OfType<RowPart>()])];
+        int[] present = [.. Enumerable.Range(0, _count).Where(row => rows[row].Count > 0)];
+        object?[] computed = present.Length == 0 ? [] : _compute(output.Kind, [.. present.Select(row => rows[row])]);
+        results = new object?[_count];
+        for (int i = 0; i < present.Length; i++)
+            results[present[i]] = computed[i];
+        return _results[output] = results;
+    }
+
+    private static void Copy(TransfusionScore score, ref VBuffer<float> value)
+    {
+        VBufferEditor<float> editor = VBufferEditor.Create(ref value, OutputSchemas.ScoreSlots.Count);
+        (editor.Values[0], editor.Values[1], editor.Values[2]) = (score.LanguageLoss, score.DiffusionLoss, score.TokenCount);
+        value = editor.Commit();
+    }
+}

@@ -1,0 +1,62 @@
+// The output columns as ML.NET describes them: names, types and annotations, for data (DataViewSchema) and for pipelines (SchemaShape).
+using Microsoft.ML.Data;
+using Microsoft.ML.Transforms.Image;
+using Microsoft.ML.Transfusion.Interop;
+
+namespace Microsoft.ML.Transfusion.Data;
+
+internal static class OutputSchemas
+{
+    /// <summary>Names of the score vector's elements.</summary>
+    public static readonly IReadOnlyList<string> ScoreSlots =
+        [nameof(TransfusionScore.LanguageLoss), nameof(TransfusionScore.DiffusionLoss), nameof(TransfusionScore.TokenCount)];
+
+    private const string SlotNames = "SlotNames";                  // ML.NET's name for this annotation
+    private const string GeneratedFrom = "GeneratedFrom";          // the input columns' names, separated by commas
+
+    private static VectorDataViewType SlotNamesType => new(TextDataViewType.Instance, ScoreSlots.Count);
+
+    /// <summary>The input's columns, at their indices, and the outputs after them.</summary>
+    public static DataViewSchema Append(DataViewSchema input, IReadOnlyList<OutputColumn> outputs, ImageCodecConfig size)
+    {
+        var schema = new DataViewSchema.Builder();
+        schema.AddColumns(input);
+        foreach (OutputColumn output in outputs)
+            schema.AddColumn(output.Name, TypeOf(output, size), Annotations(output));
+        return schema.ToSchema();
+    }
+
+    /// <summary>The input's columns and the outputs; an output replaces an input column of its name.</summary>
+    public static SchemaShape Append(SchemaShape input, IReadOnlyList<OutputColumn> outputs, ImageCodecConfig size)
+    {
+        Dictionary<string, SchemaShape.Column> columns = new(StringComparer.Ordinal);
+        foreach (SchemaShape.Column column in input)
+            columns[column.Name] = column;
+        foreach (OutputColumn output in outputs)
+        {
+            SchemaShape.Column from = MLNetInternals.Column(GeneratedFrom, TextDataViewType.Instance);
+            columns[output.Name] = output.Kind == OutputKind.Score
+                ? MLNetInternals.Column(output.Name, TypeOf(output, size), from, MLNetInternals.Column(SlotNames, SlotNamesType))
+                : MLNetInternals.Column(output.Name, TypeOf(output, size), from);
+        }
+        return new SchemaShape(columns.Values);
+    }
+
+    private static DataViewType TypeOf(OutputColumn output, ImageCodecConfig size) => output.Kind switch
+    {
+        OutputKind.Text => TextDataViewType.Instance,
+        OutputKind.Image => new ImageDataViewType(size.ImageHeight, size.ImageWidth),
+        _ => new VectorDataViewType(NumberDataViewType.Single, ScoreSlots.Count),
+    };
+
+    private static DataViewSchema.Annotations Annotations(OutputColumn output)
+    {
+        var annotations = new DataViewSchema.Annotations.Builder();
+        string inputs = string.Join(",", output.Inputs.Select(input => input.Name));
+        annotations.Add(GeneratedFrom, TextDataViewType.Instance, (ref ReadOnlyMemory<char> value) => value = inputs.AsMemory());
+        if (output.Kind == OutputKind.Score)
+            annotations.Add(SlotNames, SlotNamesType, (ref VBuffer<ReadOnlyMemory<char>> value) =>
+                value = new VBuffer<ReadOnlyMemory<char>>(ScoreSlots.Count, [.. ScoreSlots.Select(name => name.AsMemory())]));
+        return annotations.ToAnnotations();
+    }
+}

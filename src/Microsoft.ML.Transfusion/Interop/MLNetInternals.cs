@@ -1,0 +1,96 @@
+// The only file that touches members of ML.NET that are not public: an outside assembly cannot save, load or describe columns without them.
+// The build compiles against copies in which they are public (src/build/PublicizeReferences.targets); the runtime lets us in by the
+// attribute below. A type that ML.NET drops is a build error, never a surprise at run time.
+using System.Diagnostics.CodeAnalysis;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Microsoft.ML;
+using Microsoft.ML.Data;
+using Microsoft.ML.Runtime;
+using Microsoft.ML.Transfusion.Data;
+using Microsoft.ML.Transfusion.Interop;
+using static TorchSharp.torch;
+
+[assembly: System.Runtime.CompilerServices.IgnoresAccessChecksTo("Microsoft.ML.Core")]
+[assembly: System.Runtime.CompilerServices.IgnoresAccessChecksTo("Microsoft.ML.Data")]
+[assembly: LoadableClass(typeof(ITransformer), typeof(MLNetInternals), null, typeof(SignatureLoadModel), "", MLNetInternals.LoaderSignature)]
+
+namespace System.Runtime.CompilerServices
+{
+    [AttributeUsage(AttributeTargets.Assembly, AllowMultiple = true)]
+    internal sealed class IgnoresAccessChecksToAttribute(string assemblyName) : Attribute
+    {
+        public string AssemblyName { get; } = assemblyName;
+    }
+}
+
+namespace Microsoft.ML.Transfusion.Interop
+{
+    internal static class MLNetInternals
+    {
+        public const string LoaderSignature = "TransfusionTransform";
+        private const string ModelEntry = "Model";
+        private static readonly JsonSerializerOptions Json = new() { Converters = { new JsonStringEnumConverter() } };
+
+        private static VersionInfo Version => new(
+            modelSignature: "TRFUSION",
+            verWrittenCur: 0x00010001,                             // initial
+            verReadableCur: 0x00010001,
+            verWeCanReadBack: 0x00010001,
+            loaderSignature: LoaderSignature,
+            loaderAssemblyName: typeof(MLNetInternals).Assembly.GetName().Name);   // without a version: a newer library loads older models
+
+        public static void Save(ModelSaveContext context, ScoringConfig scoring, TransfusionModel model)
+        {
+            context.CheckAtModel();
+            context.SetVersionInfo(Version);
+            context.SaveNonEmptyString(JsonSerializer.Serialize(scoring, Json));
+            context.SaveBinaryStream(ModelEntry, writer => model.Save(writer.BaseStream));
+        }
+
+        [SuppressMessage("CodeQuality", "IDE0051", Justification = "ML.NET finds the loader by this name, return type and signature.")]
+        [SuppressMessage("Performance", "CA1859", Justification = "The return type is part of what ML.NET looks for.")]
+        private static ITransformer Create(IHostEnvironment environment, ModelLoadContext context)
+        {
+            Device device = ContextDevice.Of(environment);
+            TransfusionModel? model = null;
+            try
+            {
+                context.CheckAtModel(Version);
+                ScoringConfig scoring = JsonSerializer.Deserialize<ScoringConfig>(context.LoadNonEmptyString(), Json)
+                    ?? throw new FormatException("The model's column names are missing.");
+                if (!context.TryLoadBinaryStream(ModelEntry, reader => model = TransfusionModel.Load(reader.BaseStream, device)))
+                    throw new FormatException("The model file holds no Transfusion network.");
+                return new TransfusionTransformer(environment, model!, scoring, ownsModel: true);
+            }
+            catch (Exception exception) when (exception is FormatException or JsonException or EndOfStreamException or InvalidDataException)
+            {
+                // Marked by Process, a FormatException stays visible as the innermost one; anything else ML.NET would bury.
+                throw environment.Process(exception as FormatException
+                    ?? new FormatException($"The Transfusion model is damaged: {exception.Message}", exception));
+            }
+        }
+
+        public static SchemaShape.Column Column(string name, DataViewType type, params ReadOnlySpan<SchemaShape.Column> annotations)
+        {
+            SchemaShape.GetColumnTypeShape(type, out SchemaShape.Column.VectorKind kind, out DataViewType itemType, out bool isKey);
+            return new SchemaShape.Column(name, kind, itemType, isKey, new SchemaShape(annotations.ToArray()));
+        }
+
+        public static SchemaShape ShapeOf(DataViewSchema schema) => SchemaShape.Create(schema);
+
+        public static IHostEnvironment EnvironmentOf(TransformsCatalog catalog) => ((IInternalCatalog)catalog).Environment;
+
+        public static int? SeedOf(IHostEnvironment environment) => (environment as IHostEnvironmentInternal)?.Seed;
+
+        public static (int? GpuDeviceId, bool FallbackToCpu) DeviceOf(IHostEnvironment environment) =>
+            environment is IHostEnvironmentInternal context ? (context.GpuDeviceId, context.FallbackToCpu) : (null, true);
+
+        /// <exception cref="OperationCanceledException">The context's execution was cancelled, as AutoML does to end a trial.</exception>
+        public static void CheckAlive(IHostEnvironment environment)
+        {
+            if (environment is ICancelable { IsCanceled: true })
+                throw environment.Process(new OperationCanceledException("The MLContext's execution was cancelled."));
+        }
+    }
+}

@@ -1,0 +1,91 @@
+// What a training run can be told. docs/options.md explains every value; TransfusionTrainer.Validation.cs checks them all at once.
+namespace Microsoft.ML.Transfusion;
+
+/// <summary>What happens when a picture of the training data cannot be read.</summary>
+public enum UnreadableImages
+{
+    /// <summary>Its row is left out, named in a warning and counted.</summary>
+    Skip,
+
+    /// <summary>Training does not begin; the error names the row.</summary>
+    Error,
+}
+
+public sealed partial class TransfusionTrainer
+{
+    /// <summary>Options of <see cref="TransfusionTrainer"/>. Immutable: derive with <c>new TransfusionTrainer.Options { … }</c> or <c>with</c>.</summary>
+    public sealed record Options
+    {
+        /// <summary>Steps that a run takes when neither <see cref="NumberOfSteps"/> nor <see cref="MaxTrainingTime"/> is set: about seven minutes on two CPU cores with the other defaults.</summary>
+        public const int DefaultNumberOfSteps = 5000;
+
+        /// <summary>Name of the caption column, of type text; "Caption" by default. A missing or empty value makes its row image-only.</summary>
+        public string TextColumnName { get; init; } = "Caption";
+
+        /// <summary>Name of the image column, of any picture size; "Image" by default. A missing value makes its row text-only.</summary>
+        public string ImageColumnName { get; init; } = "Image";
+
+        /// <summary>The columns of a document, text or image each, in order, such as <c>["Instruction", "Source", "Edited"]</c>. Null, the default, means the pair of <see cref="TextColumnName"/> and <see cref="ImageColumnName"/>, which are then ignored.</summary>
+        public IReadOnlyList<string>? ColumnNames { get; init; }
+
+        /// <summary>Name of the generated text column of the trained transformer; "GeneratedText" by default.</summary>
+        public string GeneratedTextColumnName { get; init; } = "GeneratedText";
+
+        /// <summary>Name of the generated image column of the trained transformer; "GeneratedImage" by default.</summary>
+        public string GeneratedImageColumnName { get; init; } = "GeneratedImage";
+
+        /// <summary>Name of the score column of the trained transformer; "Score" by default.</summary>
+        public string ScoreColumnName { get; init; } = "Score";
+
+        /// <summary>Size of the transformer; <see cref="TransformerConfig.Tiny"/> by default.</summary>
+        public TransformerConfig Transformer { get; init; } = TransformerConfig.Tiny;
+
+        /// <summary>The diffusion half of the recipe; the paper's by default.</summary>
+        public DiffusionConfig Diffusion { get; init; } = new();
+
+        /// <summary>The size pictures are trained and drawn at; 32×32 in patches of 4×4 by default.</summary>
+        public ImageCodecConfig Image { get; init; } = new();
+
+        /// <summary>The optimizer and its batch size.</summary>
+        public OptimizerConfig Optimizer { get; init; } = new();
+
+        /// <summary>Where the vocabulary comes from; trained on the text columns by default.</summary>
+        public TokenizerConfig Tokenizer { get; init; } = TokenizerConfig.TrainOnText();
+
+        /// <summary>Optimizer steps, at least 1. Null, the default, leaves it to <see cref="MaxTrainingTime"/>, or means <see cref="DefaultNumberOfSteps"/> if that is null too. Whichever comes first ends the run.</summary>
+        public int? NumberOfSteps { get; init; }
+
+        /// <summary>Time to train, above zero, without the reading of the data; the learning rate's schedule ends with it. Null, the default, sets no limit.</summary>
+        public TimeSpan? MaxTrainingTime { get; init; }
+
+        /// <summary>Rows that are not trained on; their losses are reported now and then and at the end. Null, the default, for none. Needs the same columns as the training data.</summary>
+        public IDataView? ValidationSet { get; init; }
+
+        /// <summary>Steps between two evaluations of <see cref="ValidationSet"/>, at least 1; 500 by default.</summary>
+        public int ValidationInterval { get; init; } = 500;
+
+        /// <summary>The seed of everything that is random. Null, the default, takes the MLContext's, or a fresh one if that has none.</summary>
+        public int? Seed { get; init; }
+
+        /// <summary>The number format of the network's passes; <see cref="TrainingPrecision.Auto"/> by default.</summary>
+        public TrainingPrecision Precision { get; init; } = TrainingPrecision.Auto;
+
+        /// <summary>Whether images are mirrored in half of their visits. Off by default, because captions say "left".</summary>
+        public bool HorizontalFlip { get; init; }
+
+        /// <summary>What happens when a picture cannot be read; <see cref="UnreadableImages.Skip"/> by default.</summary>
+        public UnreadableImages UnreadableImages { get; init; } = UnreadableImages.Skip;
+
+        /// <summary>How the trained transformer generates; <see cref="GenerationOptions.Fast"/> by default. Saved with it.</summary>
+        public GenerationOptions Generation { get; init; } = GenerationOptions.Fast;
+
+        /// <summary>Rows that the trained transformer reads ahead and generates together, at least 1; 32 by default. Saved with it.</summary>
+        public int ScoringBatchSize { get; init; } = Data.ScoringConfig.DefaultBatchSize;
+
+        /// <summary>Told about the run, on the training thread, several times a second at most.</summary>
+        public IProgress<TrainingProgress>? Progress { get; init; }
+
+        /// <summary>Ends training soon: Fit then returns the model trained so far. Before the first step there is none, and Fit throws <see cref="OperationCanceledException"/>.</summary>
+        public CancellationToken CancellationToken { get; init; }
+    }
+}

@@ -1,0 +1,105 @@
+// Every option is checked before long work starts. A message names the option, its value and what to do.
+using Microsoft.ML.Runtime;
+
+namespace Microsoft.ML.Transfusion;
+
+public sealed partial class TransfusionTrainer
+{
+    /// <exception cref="ArgumentException">An option is out of its range, or two contradict each other.</exception>
+    private static void Validate(IExceptionContext context, Options options)
+    {
+        var check = new OptionChecks(context);
+        ValidateColumns(check, options);
+        ValidateTransformer(check, options.Transformer, options.Image);
+        ValidateImage(check, options.Image);
+        ValidateDiffusion(check, options.Diffusion);
+        ValidateOptimizer(check, options.Optimizer);
+        check.That(options.NumberOfSteps is not < 1, "NumberOfSteps", options.NumberOfSteps, "at least 1, or null");
+        check.That(options.MaxTrainingTime is null || options.MaxTrainingTime > TimeSpan.Zero, "MaxTrainingTime", options.MaxTrainingTime, "above zero, or null");
+        check.That(options.ValidationInterval >= 1, "ValidationInterval", options.ValidationInterval, "at least 1");
+        check.That(options.ScoringBatchSize >= 1, "ScoringBatchSize", options.ScoringBatchSize, "at least 1");
+        check.That(Enum.IsDefined(options.Precision), "Precision", options.Precision, "a value of TrainingPrecision");
+        check.That(Enum.IsDefined(options.UnreadableImages), "UnreadableImages", options.UnreadableImages, "a value of UnreadableImages");
+        check.NotNull(options.Tokenizer, "Tokenizer");
+        check.NotNull(options.Generation, "Generation");
+    }
+
+    private static void ValidateColumns(OptionChecks check, Options options)
+    {
+        if (options.ColumnNames is null)
+        {
+            check.Name(options.TextColumnName, "TextColumnName");
+            check.Name(options.ImageColumnName, "ImageColumnName");
+            check.Distinct([options.TextColumnName, options.ImageColumnName], "TextColumnName and ImageColumnName");
+        }
+        else
+        {
+            check.That(options.ColumnNames.Count > 0, "ColumnNames", "[]", "at least one column, or null for the caption and image pair");
+            foreach (string name in options.ColumnNames)
+                check.Name(name, "ColumnNames");
+            check.Distinct(options.ColumnNames, "ColumnNames");
+        }
+        check.Name(options.GeneratedTextColumnName, "GeneratedTextColumnName");
+        check.Name(options.GeneratedImageColumnName, "GeneratedImageColumnName");
+        check.Name(options.ScoreColumnName, "ScoreColumnName");
+        check.Distinct([options.GeneratedTextColumnName, options.GeneratedImageColumnName, options.ScoreColumnName],
+            "GeneratedTextColumnName, GeneratedImageColumnName and ScoreColumnName");
+    }
+
+    private static void ValidateTransformer(OptionChecks check, TransformerConfig? transformer, ImageCodecConfig? image)
+    {
+        check.NotNull(transformer, "Transformer");
+        check.NotNull(image, "Image");
+        check.That(transformer.NumberOfLayers >= 1, "Transformer.NumberOfLayers", transformer.NumberOfLayers, "at least 1");
+        check.That(transformer.NumberOfHeads >= 1, "Transformer.NumberOfHeads", transformer.NumberOfHeads, "at least 1");
+        check.That(transformer.HiddenSize >= 2 && transformer.HiddenSize % transformer.NumberOfHeads == 0 && transformer.HeadSize % 2 == 0,
+            "Transformer.HiddenSize", transformer.HiddenSize, $"an even multiple of NumberOfHeads ({transformer.NumberOfHeads}), such as "
+            + $"{Math.Max(1, transformer.HiddenSize / (2 * transformer.NumberOfHeads)) * 2 * transformer.NumberOfHeads}: rotary positions turn pairs of a head's values");
+        check.That(transformer.KeyValueHeads >= 1 && transformer.NumberOfHeads % transformer.KeyValueHeads == 0,
+            "Transformer.NumberOfKeyValueHeads", transformer.NumberOfKeyValueHeads, $"a divisor of NumberOfHeads ({transformer.NumberOfHeads}), or null");
+        check.That(transformer.FeedForward >= 1, "Transformer.FeedForwardSize", transformer.FeedForwardSize, "at least 1, or null");
+        check.That(transformer.RopeTheta > 0, "Transformer.RopeTheta", transformer.RopeTheta, "above 0");
+        check.That(transformer.NormEpsilon > 0, "Transformer.NormEpsilon", transformer.NormEpsilon, "above 0");
+        check.That(transformer.MaxSequenceLength >= 2, "Transformer.MaxSequenceLength", transformer.MaxSequenceLength, "at least 2");
+    }
+
+    private static void ValidateImage(OptionChecks check, ImageCodecConfig image)
+    {
+        check.That(image.PatchSize >= 1, "Image.PatchSize", image.PatchSize, "at least 1");
+        check.That(IsMultiple(image.ImageHeight), "Image.ImageHeight", image.ImageHeight, $"a multiple of PatchSize ({image.PatchSize}), such as {Nearest(image.ImageHeight)}");
+        check.That(IsMultiple(image.ImageWidth), "Image.ImageWidth", image.ImageWidth, $"a multiple of PatchSize ({image.PatchSize}), such as {Nearest(image.ImageWidth)}");
+
+        bool IsMultiple(int size) => size >= 1 && size % image.PatchSize == 0;
+        int Nearest(int size) => Math.Max(1, size / image.PatchSize) * image.PatchSize;
+    }
+
+    private static void ValidateDiffusion(OptionChecks check, DiffusionConfig? diffusion)
+    {
+        check.NotNull(diffusion, "Diffusion");
+        check.That(Enum.IsDefined(diffusion.Schedule), "Diffusion.Schedule", diffusion.Schedule, "a value of NoiseScheduleType");
+        check.That(Enum.IsDefined(diffusion.Prediction), "Diffusion.Prediction", diffusion.Prediction, "a value of PredictionType");
+        check.That(diffusion.LossTarget is not { } target || Enum.IsDefined(target), "Diffusion.LossTarget", diffusion.LossTarget, "a value of PredictionType, or null");
+        check.That(Enum.IsDefined(diffusion.Timesteps), "Diffusion.Timesteps", diffusion.Timesteps, "a value of TimestepDistribution");
+        check.That(diffusion.NumberOfTrainTimesteps >= 1, "Diffusion.NumberOfTrainTimesteps", diffusion.NumberOfTrainTimesteps, "at least 1");
+        check.Finite(diffusion.DiffusionLossWeight, "Diffusion.DiffusionLossWeight");
+        check.Share(diffusion.ImageFirstShare, "Diffusion.ImageFirstShare");
+        check.Share(diffusion.ConditionDropout, "Diffusion.ConditionDropout");
+        check.That(diffusion.ImageFirstMaxTimestep >= 0, "Diffusion.ImageFirstMaxTimestep", diffusion.ImageFirstMaxTimestep, "at least 0");
+    }
+
+    private static void ValidateOptimizer(OptionChecks check, OptimizerConfig? optimizer)
+    {
+        check.NotNull(optimizer, "Optimizer");
+        check.That(Enum.IsDefined(optimizer.Type), "Optimizer.Type", optimizer.Type, "a value of OptimizerType");
+        check.Finite(optimizer.LearningRate, "Optimizer.LearningRate", aboveZero: true);
+        check.Share(optimizer.FinalLearningRateRatio, "Optimizer.FinalLearningRateRatio");
+        check.That(optimizer.WarmupSteps >= 0, "Optimizer.WarmupSteps", optimizer.WarmupSteps, "at least 0");
+        check.That(optimizer.BatchSize >= 1, "Optimizer.BatchSize", optimizer.BatchSize, "at least 1");
+        check.Decay(optimizer.Beta1, "Optimizer.Beta1");
+        check.Decay(optimizer.Beta2, "Optimizer.Beta2");
+        check.Decay(optimizer.EmaDecay, "Optimizer.EmaDecay");
+        check.Finite(optimizer.Epsilon, "Optimizer.Epsilon", aboveZero: true);
+        check.Finite(optimizer.WeightDecay, "Optimizer.WeightDecay");
+        check.Finite(optimizer.MaxGradientNorm, "Optimizer.MaxGradientNorm", aboveZero: true);
+    }
+}

@@ -1,0 +1,94 @@
+// Columns → documents → training loop → transformer. Long work starts only when options, schema and device are known to be good.
+using Microsoft.ML.Data;
+using Microsoft.ML.Runtime;
+using Microsoft.ML.Transfusion.Data;
+using Microsoft.ML.Transfusion.Interop;
+using Microsoft.ML.Transfusion.Sequences;
+using Microsoft.ML.Transfusion.Tokenization;
+using Microsoft.ML.Transfusion.Training;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Transfusion;
+
+/// <summary>Trains a Transfusion model on rows of text and images, such as captioned pictures.</summary>
+/// <remarks>
+/// The device is the MLContext's: a GPU if <c>GpuDeviceId</c> is set, else the CPU. Messages go to <c>MLContext.Log</c>.
+/// </remarks>
+public sealed partial class TransfusionTrainer : IEstimator<TransfusionTransformer>
+{
+    private readonly IHostEnvironment _environment;
+    private readonly IHost _host;
+    private readonly Options _options;
+
+    internal TransfusionTrainer(IHostEnvironment environment, Options options)
+    {
+        _environment = environment;                                // asked at Fit: a host keeps the device of the time it was registered
+        _host = environment.Register(nameof(TransfusionTrainer));
+        _options = options ?? throw _host.Process(new ArgumentNullException(nameof(options)));
+        Validate(_host, options);
+    }
+
+    /// <summary>Reads the data once, trains, and returns the transformer.</summary>
+    /// <param name="input">Rows with the document's columns. Rows without any value are skipped; missing values are allowed.</param>
+    /// <exception cref="ArgumentOutOfRangeException">A column is missing or neither text nor image.</exception>
+    /// <exception cref="InvalidOperationException">There is nothing to learn from, a document is longer than <see cref="TransformerConfig.MaxSequenceLength"/>, or the GPU asked for is absent.</exception>
+    public TransfusionTransformer Fit(IDataView input)
+    {
+        if (input is null)
+            throw _host.Process(new ArgumentNullException(nameof(input)));
+        IReadOnlyList<InputColumn> columns = DocumentColumns(new ColumnTypes(_host, input.Schema));
+        if (_options.ValidationSet is { } validationSet)
+        {
+            var types = new ColumnTypes(_host, validationSet.Schema);
+            foreach (InputColumn column in columns)
+                types.Require(column);
+        }
+        Device device = ContextDevice.Of(_environment);
+        using IChannel channel = _host.Start("Train");
+        TransfusionModel model = Train(input, columns, device, channel);
+        IReadOnlyList<OutputColumn> outputs = ScoringConfig.OutputsOf(columns,
+            _options.GeneratedTextColumnName, _options.GeneratedImageColumnName, _options.ScoreColumnName);
+        return new TransfusionTransformer(_environment, model, new ScoringConfig(outputs, _options.Generation, _options.ScoringBatchSize), ownsModel: true);
+    }
+
+    /// <summary>The input's columns and those that the trained transformer will add.</summary>
+    /// <param name="inputSchema">The shape of the training data.</param>
+    /// <exception cref="ArgumentOutOfRangeException">A column is missing or neither text nor image.</exception>
+    public SchemaShape GetOutputSchema(SchemaShape inputSchema)
+    {
+        if (inputSchema is null)
+            throw _host.Process(new ArgumentNullException(nameof(inputSchema)));
+        IReadOnlyList<OutputColumn> outputs = ScoringConfig.OutputsOf(DocumentColumns(new ColumnTypes(_host, inputSchema)),
+            _options.GeneratedTextColumnName, _options.GeneratedImageColumnName, _options.ScoreColumnName);
+        return OutputSchemas.Append(inputSchema, outputs, _options.Image);
+    }
+
+    private IReadOnlyList<InputColumn> DocumentColumns(ColumnTypes types)
+    {
+        if (_options.ColumnNames is { } names)
+            return [.. names.Select(types.Find)];
+        InputColumn text = new(_options.TextColumnName, IsImage: false), image = new(_options.ImageColumnName, IsImage: true);
+        types.Require(text);
+        types.Require(image);
+        return [text, image];
+    }
+
+    private TransfusionModel Train(IDataView input, IReadOnlyList<InputColumn> columns, Device device, IChannel channel)
+    {
+        using RowDocuments rows = new DocumentReader(_host, channel, columns, _options, "training data").Read(input);
+        using RowDocuments validationRows = _options.ValidationSet is null ? new RowDocuments(_options)
+            : new DocumentReader(_host, channel, columns, _options, "validation set").Read(_options.ValidationSet);
+        TextTokenizer tokenizer = _options.Tokenizer.Create(rows.Texts);
+        List<Document> documents = rows.Encode(tokenizer, _host), validation = validationRows.Encode(tokenizer, _host);
+        int seed = _options.Seed ?? MLNetInternals.SeedOf(_environment) ?? Random.Shared.Next();
+        int? steps = _options.NumberOfSteps ?? (_options.MaxTrainingTime is null ? Options.DefaultNumberOfSteps : null);
+        channel.Info(MessageSensitivity.None, "Training on {0} documents with {1} tokens of vocabulary, on {2}, seed {3}: {4}.", documents.Count,
+            tokenizer.VocabularySize, device, seed, $"{(steps is null ? "" : $"{steps} steps at most ")}{_options.MaxTrainingTime}".Trim());
+
+        _options.CancellationToken.ThrowIfCancellationRequested();
+        var training = new TrainingOptions(_options.Optimizer, steps, _options.MaxTrainingTime, seed, _options.Precision, device,
+            _options.HorizontalFlip, _options.ValidationInterval, new TrainingReporter(_host, channel, _options.Progress), _options.CancellationToken);
+        var config = new TransfusionConfig { Transformer = _options.Transformer, Diffusion = _options.Diffusion, Image = _options.Image };
+        return TransfusionModel.Train(config, training, tokenizer, documents, validation);
+    }
+}
