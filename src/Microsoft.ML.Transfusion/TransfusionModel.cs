@@ -68,6 +68,7 @@ public sealed class TransfusionModel : IDisposable
     {
         ArgumentNullException.ThrowIfNull(prompt);
         options ??= GenerationOptions.Fast;
+        options.Validate();
         Document document = ToDocument(prompt);
         using var generator = new Generator((ulong)options.Seed, CPU);
         using IEnumerator<DocumentPart> parts = _generator.Generate(document, options, generator, cancellationToken).GetEnumerator();
@@ -166,6 +167,7 @@ public sealed class TransfusionModel : IDisposable
 
     internal string[] CaptionBatch(IReadOnlyList<Tensor> images, GenerationOptions options, CancellationToken cancellationToken)
     {
+        options.Validate();
         if (images.Count == 0)
             return [];
         List<Document> prompts = [.. images.Select(image => new Document([new ImagePart(image)]))];
@@ -180,6 +182,7 @@ public sealed class TransfusionModel : IDisposable
     /// <summary>Returns float tensors [3, H, W] in [−1, 1], owned by the caller.</summary>
     internal Tensor[] GenerateImageBatch(IReadOnlyList<string> prompts, GenerationOptions options, CancellationToken cancellationToken)
     {
+        options.Validate();
         var images = new Tensor[prompts.Count];
         var documents = prompts.Select((prompt, row) => (Row: row, Ids: Tokenizer.Encode(prompt)));
         foreach (var group in documents.GroupBy(document => document.Ids.Length))

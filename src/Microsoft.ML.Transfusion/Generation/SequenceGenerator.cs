@@ -19,7 +19,7 @@ internal sealed class SequenceGenerator(TransfusionNetwork network, TransfusionC
         using var inference = inference_mode();
         using var scope = NewDisposeScope();
         using SequenceBatch batch = Prompt(prompts);
-        using var session = new GenerationSession(network, config.Image, prompts.Count, batch.Mask.Length + options.MaxNewTokens);
+        using var session = new GenerationSession(network, config.Image, prompts.Count, batch.Mask.Length + (long)options.MaxNewTokens);
         Tensor allowed = Allow(special.EndOfSequence);
         Tensor logits = session.Prefill(batch);
         var rows = prompts.Select(_ => new List<int>()).ToArray();
@@ -58,7 +58,7 @@ internal sealed class SequenceGenerator(TransfusionNetwork network, TransfusionC
     /// <summary>Continues one prompt with text and images until EOS, the token limit or the end of the context; parts come as they are finished.</summary>
     public IEnumerable<DocumentPart> Generate(Document prompt, GenerationOptions options, Generator generator, CancellationToken cancellationToken)
     {
-        int capacity = SequenceBatch.LengthOf(prompt.Parts, config.Image.PatchCount) + options.MaxNewTokens * (config.Image.PatchCount + 2);
+        long capacity = SequenceBatch.LengthOf(prompt.Parts, config.Image.PatchCount) + (long)options.MaxNewTokens * (config.Image.PatchCount + 2);
         using var session = new GenerationSession(network, config.Image, 1, capacity);
         using Tensor allowed = Allow(special.EndOfSequence, special.BeginOfImage).DetachFromDisposeScope();
         using var logits = new Latest(Prefill(session, prompt));
