@@ -146,6 +146,37 @@ public sealed class TransfusionModelTests(BriefModel trained)
         Assert.Throws<OperationCanceledException>(() => _model.Generate([], Options, cancelled).ToList());
     }
 
+    public static TheoryData<string, GenerationOptions> WrongOptions => new()
+    {
+        { "TopP", new() { TopP = 0 } },
+        { "TopP", new() { TopP = 1.5 } },
+        { "TopK", new() { TopK = -1 } },
+        { "Temperature", new() { Temperature = -1 } },
+        { "Temperature", new() { Temperature = double.NaN } },
+        { "GuidanceScale", new() { GuidanceScale = double.PositiveInfinity } },
+        { "MaxNewTokens", new() { MaxNewTokens = -1 } },
+    };
+
+    [Theory]
+    [MemberData(nameof(WrongOptions), DisableDiscoveryEnumeration = true)]
+    public void Methods_name_the_option_that_is_out_of_range(string name, GenerationOptions options)
+    {
+        using MLImage picture = CaptionedPictures.Picture(0);
+        foreach (Action act in (Action[])[() => _model.Caption(picture, options), () => _model.GenerateImage("a barn", options), () => _model.Generate([], options).ToList()])
+            Assert.Contains(name, Assert.Throws<ArgumentOutOfRangeException>(act).Message);
+    }
+
+    [Fact]
+    public void Generate_takes_any_limit_of_tokens()
+    {
+        GenerationOptions endless = Options with { MaxNewTokens = int.MaxValue, Temperature = 1 };
+        using MLImage picture = CaptionedPictures.Picture(0);
+
+        Assert.NotNull(_model.Caption(picture, endless));
+        foreach (SequencePart.Image image in _model.Generate([], endless).OfType<SequencePart.Image>())
+            image.Value.Dispose();
+    }
+
     [Fact]
     public void Methods_refuse_null()
     {
