@@ -59,4 +59,20 @@ public sealed record GenerationOptions
 
     /// <summary>The seed. One seed and one prompt always give the same result, whatever else is generated beside it.</summary>
     public long Seed { get; init; } = 1;
+
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range. What the number of steps may be is the model's to say.</exception>
+    internal void Validate()
+    {
+        static void Check(bool holds, string option, object value, string needed)
+        {
+            if (!holds)
+                throw new ArgumentOutOfRangeException(option, value, $"{option} is {value}; it must be {needed}.");
+        }
+
+        Check(double.IsFinite(GuidanceScale), nameof(GuidanceScale), GuidanceScale, "a finite number");
+        Check(MaxNewTokens >= 0, nameof(MaxNewTokens), MaxNewTokens, "0 or above");
+        Check(double.IsFinite(Temperature) && Temperature >= 0, nameof(Temperature), Temperature, "a finite number, 0 or above");
+        Check(TopK >= 0, nameof(TopK), TopK, "0 or above");
+        Check(TopP is > 0 and <= 1, nameof(TopP), TopP, "above 0 and at most 1");
+    }
 }

@@ -68,11 +68,20 @@ public sealed class TransfusionModel : IDisposable
     {
         ArgumentNullException.ThrowIfNull(prompt);
         options ??= GenerationOptions.Fast;
+        options.Validate();
         Document document = ToDocument(prompt);
         using var generator = new Generator((ulong)options.Seed, CPU);
         using IEnumerator<DocumentPart> parts = _generator.Generate(document, options, generator, cancellationToken).GetEnumerator();
-        while (NextPart(parts) is { } part)
-            yield return part;
+        try
+        {
+            while (NextPart(parts) is { } part)
+                yield return part;
+        }
+        finally
+        {
+            foreach (ImagePart image in document.Parts.OfType<ImagePart>())
+                image.Latents.Dispose();
+        }
     }
 
     /// <summary>How well the model predicts a document, at fixed noise.</summary>
@@ -80,6 +89,7 @@ public sealed class TransfusionModel : IDisposable
     public TransfusionScore Score(IEnumerable<SequencePart> document)
     {
         ArgumentNullException.ThrowIfNull(document);
+        using var scope = NewDisposeScope();
         return ScoreBatch([ToDocument(document)], CancellationToken.None)[0];
     }
 
@@ -135,7 +145,9 @@ public sealed class TransfusionModel : IDisposable
         TransfusionNetwork network = CreateNetwork(config, tokenizer.VocabularySize);
         using (var generator = new Generator((ulong)options.Seed, CPU))
             network.Initialize(generator);
+        network.to(options.Device);
         new TrainingLoop(network, config, tokenizer.SpecialTokens, options).Run(documents, validation);
+        KeepWeights(network);
         return new TransfusionModel(config, tokenizer, network);
     }
 
@@ -149,13 +161,13 @@ public sealed class TransfusionModel : IDisposable
         network.Load(archive.Weights);
         network.to(device);
         network.eval();
-        foreach (Tensor weight in network.state_dict().Values)
-            weight.DetachFromDisposeScope();
+        KeepWeights(network);
         return new TransfusionModel(archive.Config, archive.Tokenizer, network);
     }
 
     internal string[] CaptionBatch(IReadOnlyList<Tensor> images, GenerationOptions options, CancellationToken cancellationToken)
     {
+        options.Validate();
         if (images.Count == 0)
             return [];
         List<Document> prompts = [.. images.Select(image => new Document([new ImagePart(image)]))];
@@ -170,6 +182,7 @@ public sealed class TransfusionModel : IDisposable
     /// <summary>Returns float tensors [3, H, W] in [−1, 1], owned by the caller.</summary>
     internal Tensor[] GenerateImageBatch(IReadOnlyList<string> prompts, GenerationOptions options, CancellationToken cancellationToken)
     {
+        options.Validate();
         var images = new Tensor[prompts.Count];
         var documents = prompts.Select((prompt, row) => (Row: row, Ids: Tokenizer.Encode(prompt)));
         foreach (var group in documents.GroupBy(document => document.Ids.Length))
@@ -217,11 +230,24 @@ public sealed class TransfusionModel : IDisposable
     private Document ToDocument(IEnumerable<SequencePart> parts) => new([.. parts.Select(part => part switch
     {
         SequencePart.Text text => (DocumentPart)new TextPart(Tokenizer.Encode(text.Value)),
-        SequencePart.Image image => new ImagePart(PixelCodec.Encode(ToPixels(image.Value))),
+        SequencePart.Image image => new ImagePart(ToLatents(image.Value)),
         _ => throw new ArgumentException("A part is null.", nameof(parts)),
     })]);
 
+    private Tensor ToLatents(MLImage image)
+    {
+        using Tensor pixels = ToPixels(image);
+        return PixelCodec.Encode(pixels);
+    }
+
     private Tensor ToPixels(MLImage image) => ImageTensors.ToTensor(image, Config.Image.ImageHeight, Config.Image.ImageWidth);
+
+    /// <summary>A model outlives the dispose scope that it was made in.</summary>
+    private static void KeepWeights(TransfusionNetwork network)
+    {
+        foreach (Tensor weight in network.state_dict().Values)
+            weight.DetachFromDisposeScope();
+    }
 
     private static TransfusionNetwork CreateNetwork(TransfusionConfig config, int vocabularySize) => new(
         config.Transformer, vocabularySize, PixelCodec.Channels * config.Image.PatchSize * config.Image.PatchSize, config.Image.PatchCount);

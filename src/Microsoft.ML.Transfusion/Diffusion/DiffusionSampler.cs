@@ -43,7 +43,7 @@ internal abstract class DiffusionSampler
         using var scope = NewDisposeScope();
         (Tensor sample, Tensor impliedNoise) = _diffusion.Interpret(prediction, noisySample, timestep);
         if (_clipSample)
-            sample = sample.clamp_(-SampleBound, SampleBound);
+            sample = sample.clamp(-SampleBound, SampleBound);
         double alphaCumprod = _diffusion.Schedule.AlphasCumprod[timestep];
         double previous = _diffusion.Schedule.AlphaCumprodAt(timestep - _stride);
         return Step(sample, impliedNoise, noisySample, alphaCumprod, previous, noise).MoveToOuterDisposeScope();

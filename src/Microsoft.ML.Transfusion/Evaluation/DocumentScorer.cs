@@ -77,6 +77,8 @@ internal static class DocumentScorer
             [ImagePart image, TextPart text] when !imageFirst => new Document([text, image]),
             _ => document,
         };
-        return SequenceBatch.Create([.. documents.Select(document => Arrangement.AsIs(Turn(document), config.Diffusion))], special, config.Image.PatchCount);
+        ArrangedDocument Arrange(Document document) =>
+            Arrangement.AsIs(document, config.Diffusion) with { HasLanguageLoss = document.Parts.Any(part => part is TextPart) };
+        return SequenceBatch.Create([.. documents.Select(document => Arrange(Turn(document)))], special, config.Image.PatchCount);
     }
 }

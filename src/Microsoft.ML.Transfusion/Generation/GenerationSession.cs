@@ -14,10 +14,10 @@ internal sealed class GenerationSession : IDisposable
     private readonly ImageCodecConfig _image;
     private readonly KeyValueCache _cache;
 
-    public GenerationSession(TransfusionNetwork network, ImageCodecConfig image, int rows, int capacity)
+    public GenerationSession(TransfusionNetwork network, ImageCodecConfig image, int rows, long capacity)
     {
         (_network, _image, Rows) = (network, image, rows);
-        _cache = new KeyValueCache(network.Config, rows, Math.Min(capacity, network.Config.MaxSequenceLength), network.Dtype, network.Device);
+        _cache = new KeyValueCache(network.Config, rows, (int)Math.Min(capacity, network.Config.MaxSequenceLength), network.Dtype, network.Device);
     }
 
     public int Rows { get; }

@@ -13,7 +13,11 @@ internal sealed class RowGenerators(IEnumerable<ulong> seeds) : IDisposable
 
     public static ulong Seed(long seed, int[] tokenIds) => Seed(seed, MemoryMarshal.AsBytes<int>(tokenIds));
 
-    public static ulong Seed(long seed, Tensor image) => Seed(seed, image.to(ScalarType.Float32).contiguous().bytes);
+    public static ulong Seed(long seed, Tensor image)
+    {
+        using var scope = NewDisposeScope();
+        return Seed(seed, image.to(ScalarType.Float32).contiguous().bytes);
+    }
 
     private static ulong Seed(long seed, ReadOnlySpan<byte> prompt) => XxHash64.HashToUInt64(prompt, seed);
 

@@ -19,7 +19,7 @@ internal sealed class SequenceGenerator(TransfusionNetwork network, TransfusionC
         using var inference = inference_mode();
         using var scope = NewDisposeScope();
         using SequenceBatch batch = Prompt(prompts);
-        using var session = new GenerationSession(network, config.Image, prompts.Count, batch.Mask.Length + options.MaxNewTokens);
+        using var session = new GenerationSession(network, config.Image, prompts.Count, batch.Mask.Length + (long)options.MaxNewTokens);
         Tensor allowed = Allow(special.EndOfSequence);
         Tensor logits = session.Prefill(batch);
         var rows = prompts.Select(_ => new List<int>()).ToArray();
@@ -58,25 +58,22 @@ internal sealed class SequenceGenerator(TransfusionNetwork network, TransfusionC
     /// <summary>Continues one prompt with text and images until EOS, the token limit or the end of the context; parts come as they are finished.</summary>
     public IEnumerable<DocumentPart> Generate(Document prompt, GenerationOptions options, Generator generator, CancellationToken cancellationToken)
     {
-        int capacity = SequenceBatch.LengthOf(prompt.Parts, config.Image.PatchCount) + options.MaxNewTokens * (config.Image.PatchCount + 2);
+        long capacity = SequenceBatch.LengthOf(prompt.Parts, config.Image.PatchCount) + (long)options.MaxNewTokens * (config.Image.PatchCount + 2);
         using var session = new GenerationSession(network, config.Image, 1, capacity);
-        Tensor allowed = Allow(special.EndOfSequence, special.BeginOfImage);
-        Tensor logits;
-        using (SequenceBatch batch = Prompt([prompt]))
-        using (inference_mode())
-            logits = session.Prefill(batch);
+        using Tensor allowed = Allow(special.EndOfSequence, special.BeginOfImage).DetachFromDisposeScope();
+        using var logits = new Latest(Prefill(session, prompt));
         var text = new List<int>();
         int limit = network.Config.MaxSequenceLength - config.Image.PatchCount - 2;     // room for one more image
         for (int count = 0; count < options.MaxNewTokens && session.Length < limit; count++)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            int token = TokenSampler.Sample(logits[0], allowed, options, generator);
+            int token = Sample(logits.Value, allowed, options, generator);
             if (token == special.EndOfSequence)
                 break;
             if (token != special.BeginOfImage)
             {
                 text.Add(token);
-                logits = Append(session, token, logits);
+                logits.Value = Append(session, token);
                 continue;
             }
             if (text.Count > 0)
@@ -85,29 +82,40 @@ internal sealed class SequenceGenerator(TransfusionNetwork network, TransfusionC
             Tensor latents;
             using (inference_mode())
             {
-                Append(session, token, logits).Dispose();
+                logits.Value = Append(session, token);
                 using GenerationSession? unconditional = options.GuidanceScale == 1 ? null : Unconditional(1);
                 latents = Denoise(session, unconditional, options, [generator], cancellationToken);
                 session.AppendImages(latents);
             }
-            logits = Append(session, special.EndOfImage, null);
-            yield return new ImagePart(latents[0].clone().DetachFromDisposeScope());
+            logits.Value = Append(session, special.EndOfImage);
+            var image = new ImagePart(latents.squeeze(0).DetachFromDisposeScope());
             latents.Dispose();
+            yield return image;
         }
-        logits.Dispose();
-        allowed.Dispose();
         if (text.Count > 0)
             yield return new TextPart([.. text]);
     }
 
     public void Dispose() => _diffusion.Dispose();
 
-    private static Tensor Append(GenerationSession session, int token, Tensor? previousLogits)
+    private Tensor Prefill(GenerationSession session, Document prompt)
+    {
+        using var inference = inference_mode();
+        using SequenceBatch batch = Prompt([prompt]);
+        return session.Prefill(batch);
+    }
+
+    private static Tensor Append(GenerationSession session, int token)
     {
         using var inference = inference_mode();
         using Tensor ids = tensor([(long)token]);
-        previousLogits?.Dispose();
         return session.Append(ids);
+    }
+
+    private static int Sample(Tensor logits, Tensor allowed, GenerationOptions options, Generator generator)
+    {
+        using var scope = NewDisposeScope();
+        return TokenSampler.Sample(logits[0], allowed, options, generator);
     }
 
     // x_T is pure noise; each step overwrites x_t by x_{t−1} in place (Transfusion §3). Noise is drawn row by row, so that a row does not
@@ -154,10 +162,27 @@ internal sealed class SequenceGenerator(TransfusionNetwork network, TransfusionC
     /// <summary>0 for text tokens and the given special ones, −∞ for the other special ones; [V].</summary>
     private Tensor Allow(params int[] specialTokens)
     {
+        using var scope = NewDisposeScope();
         Tensor allowed = zeros(vocabularySize, device: network.Device);
         int[] all = [special.Padding, special.BeginOfSequence, special.EndOfSequence, special.BeginOfImage, special.EndOfImage];
         foreach (int token in all.Except(specialTokens))
             allowed[token] = float.NegativeInfinity;
-        return allowed;
+        return allowed.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Holds one tensor at a time, outside of dispose scopes: an iterator's caller may open and close its own between two parts.</summary>
+    private sealed class Latest(Tensor first) : IDisposable
+    {
+        public Tensor Value
+        {
+            get;
+            set
+            {
+                field.Dispose();
+                field = value.DetachFromDisposeScope();
+            }
+        } = first.DetachFromDisposeScope();
+
+        public void Dispose() => Value.Dispose();
     }
 }

@@ -11,7 +11,7 @@ internal static class TokenSampler
     public static int Sample(Tensor logits, Tensor isAllowed, GenerationOptions options, Generator generator)
     {
         using var scope = NewDisposeScope();
-        Tensor allowed = logits + isAllowed;
+        Tensor allowed = (logits + isAllowed).cpu();        // where the generator is
         if (options.Temperature == 0)
             return (int)allowed.argmax().ToInt64();
         (Tensor sorted, Tensor ids) = (allowed / options.Temperature).sort(descending: true);

@@ -19,7 +19,11 @@ internal sealed class RmsNorm : nn.Module<Tensor, Tensor>
         RegisterComponents();
     }
 
-    public override Tensor forward(Tensor input) => Function.apply(input, _weight, _epsilon);
+    public override Tensor forward(Tensor input)
+    {
+        using var scope = NewDisposeScope();                // what the function saves for its backward pass is copied only after it returns
+        return Function.apply(input, _weight, _epsilon).MoveToOuterDisposeScope();
+    }
 
     private sealed class Function : autograd.SingleTensorFunction<Function>
     {
@@ -32,7 +36,7 @@ internal sealed class RmsNorm : nn.Module<Tensor, Tensor>
             Tensor wide = input.to(ScalarType.Float32);
             Tensor scale = wide.square().mean([-1], keepdim: true).add_((double)vars[2]).rsqrt_();    // [.., 1]
             ctx.save_for_backward([input, weight, scale]);
-            scale.DetachFromDisposeScope();
+            scale.MoveToOuterDisposeScope();
             return (wide * scale).to(input.dtype).mul_(weight).MoveToOuterDisposeScope();
         }
 

@@ -123,11 +123,19 @@ internal sealed class TransfusionNetwork : nn.Module
     private bool PrefersDenseMask(TransfusionMask mask) =>
         !mask.IsUniform || (Device.type == DeviceType.CPU && (mask.Length < 256 || (Dtype == ScalarType.BFloat16 && is_grad_enabled())));
 
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+            _rotaryTable?.Dispose();
+        base.Dispose(disposing);
+    }
+
     private Tensor Rotary(int start, int length)
     {
         if (start + length > Config.MaxSequenceLength)
             throw new InvalidOperationException($"The sequence has {start + length} positions; {nameof(TransformerConfig.MaxSequenceLength)} is {Config.MaxSequenceLength}.");
-        _rotaryTable ??= RotaryEmbedding.Table(Config.MaxSequenceLength, Config.HeadSize, Config.RopeTheta, Device).DetachFromDisposeScope();
+        using (inference_mode(false))                       // a table made in inference mode could never take part in training
+            _rotaryTable ??= RotaryEmbedding.Table(Config.MaxSequenceLength, Config.HeadSize, Config.RopeTheta, Device).DetachFromDisposeScope();
         return _rotaryTable.narrow(0, start, length);
     }
 }

@@ -28,10 +28,9 @@ internal sealed class TrainingLoop(TransfusionNetwork network, TransfusionConfig
         int step = 0;
         foreach (IReadOnlyList<ArrangedDocument> rows in batches.Batches())
         {
-            double fraction = Fraction(step, meter.Elapsed);
-            if (fraction >= 1 || options.CancellationToken.IsCancellationRequested)
+            if (options.CancellationToken.IsCancellationRequested)
                 break;
-            double learningRate = WarmupCosineSchedule.LearningRate(options.Optimizer, step, fraction);
+            double learningRate = WarmupCosineSchedule.LearningRate(options.Optimizer, step, Fraction(step, meter.Elapsed));
             using var scope = NewDisposeScope();
             using SequenceBatch batch = SequenceBatch.Create(rows, special, config.Image.PatchCount);
             if (options.HorizontalFlip)
@@ -48,19 +47,21 @@ internal sealed class TrainingLoop(TransfusionNetwork network, TransfusionConfig
             average.Update();
             step++;
             meter.Add(loss.LanguageLoss?.mean().ToDouble(), loss.DiffusionLoss?.mean().ToDouble(), batch.Positions, rows.Count);
-            Report(meter, step, learningRate, validation, diffusion);
+            double fraction = Fraction(step, meter.Elapsed);
+            Report(meter, step, fraction, learningRate, validation, diffusion);
+            if (fraction >= 1)
+                break;
         }
         parameters.Release(network, options.Optimizer.EmaDecay > 0 ? average.Average : parameters.Master);
         network.eval();
     }
 
-    private double Fraction(int step, TimeSpan elapsed) => Math.Max(
+    private double Fraction(int step, TimeSpan elapsed) => Math.Min(1, Math.Max(
         options.NumberOfSteps is { } steps ? (double)step / steps : 0,
-        options.MaxTrainingTime is { } limit ? elapsed / limit : 0);
+        options.MaxTrainingTime is { } limit ? elapsed / limit : 0));
 
-    private void Report(ProgressMeter meter, int step, double learningRate, IReadOnlyList<Document> validation, GaussianDiffusion diffusion)
+    private void Report(ProgressMeter meter, int step, double fraction, double learningRate, IReadOnlyList<Document> validation, GaussianDiffusion diffusion)
     {
-        double fraction = Math.Min(Fraction(step, meter.Elapsed), 1);
         bool last = fraction >= 1, validates = validation.Count > 0 && (last || step % options.ValidationInterval == 0);
         if (options.Progress is null || !(last || validates || meter.SinceReport >= ReportInterval))
             return;

@@ -1,0 +1,20 @@
+// Counts the tensors that this thread has made and nobody has disposed of. The garbage collector's finalizers run on a thread of their own and
+// so do not hide a leak.
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Transfusion.Tests;
+
+internal static class LeakCheck
+{
+    /// <summary>Runs an action that must dispose of every tensor it makes.</summary>
+    public static void Holds(Action action, int times)
+    {
+        long before = Live;
+        for (int i = 0; i < times; i++)
+            action();
+        long leaked = Live - before;
+        Assert.True(leaked == 0, $"{leaked} tensors more are alive after {times} runs.");
+    }
+
+    private static long Live => TorchSharp.DisposeScopeManager.Statistics.TensorStatistics.ThreadTotalLiveCount;
+}

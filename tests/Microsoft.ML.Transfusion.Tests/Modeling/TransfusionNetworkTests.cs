@@ -1,0 +1,181 @@
+using Microsoft.ML.Transfusion.Modeling;
+using Microsoft.ML.Transfusion.Sequences;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Transfusion.Tests.Modeling;
+
+public sealed class TransfusionNetworkTests : IDisposable
+{
+    private readonly DisposeScope _scope = NewDisposeScope();
+    private readonly Generator _generator = new(1, CPU);
+
+    public void Dispose()
+    {
+        _generator.Dispose();
+        _scope.Dispose();
+    }
+
+    [Fact]
+    public void Forward_with_a_cache_gives_the_numbers_of_one_pass_over_everything()
+    {
+        TransformerConfig config = RandomNetwork.Everything;
+        using var inference = inference_mode();
+        using TransfusionNetwork network = RandomNetwork.Create(config);
+        const int Prefix = 9, Tokens = 3, Image = 6, Length = Prefix + Tokens + Image + 1;
+        ImageSpan early = new(2, 4), late = new(Prefix + Tokens, Image);
+        Tensor all = RandomNetwork.Positions(config, 2, Length, 1);
+        Tensor expected = network.Forward(all, new TransfusionMask(Length, [[early, late]]));
+        using var cache = new KeyValueCache(config, rows: 2, capacity: Length, ScalarType.Float32, CPU);
+
+        Tensor Extend(Tensor positions, TransfusionMask? mask = null)
+        {
+            Tensor hidden = network.Forward(positions, mask, cache);
+            cache.Advance((int)positions.shape[1]);
+            return hidden;
+        }
+
+        List<Tensor> parts = [Extend(all.narrow(1, 0, Prefix), new TransfusionMask(Prefix, [[early]]))];
+        for (int at = Prefix; at < Prefix + Tokens; at++)
+            parts.Add(Extend(all.narrow(1, at, 1)));
+        for (ulong noise = 2; noise < 5; noise++)                      // an image in the making overwrites itself
+            network.Forward(RandomNetwork.Positions(config, 2, Image, noise), mask: null, cache);
+        Assert.Equal(Prefix + Tokens, cache.Length);
+        parts.Add(Extend(all.narrow(1, late.Start, Image)));
+        parts.Add(Extend(all.narrow(1, Length - 1, 1)));
+
+        TensorAssert.Close(expected, cat(parts, 1), 2e-5);
+    }
+
+    [Fact]
+    public void Forward_says_the_limit_when_the_sequence_is_longer()
+    {
+        TransformerConfig config = RandomNetwork.Small with { MaxSequenceLength = 8 };
+        using TransfusionNetwork network = RandomNetwork.Create(config);
+        using var cache = new KeyValueCache(config, rows: 1, capacity: 8, ScalarType.Float32, CPU);
+        network.Forward(RandomNetwork.Positions(config, 1, 8, 1), new TransfusionMask(8, [[]]));
+
+        var tooLong = Assert.Throws<InvalidOperationException>(() => network.Forward(RandomNetwork.Positions(config, 1, 9, 1), new TransfusionMask(9, [[]])));
+        cache.Advance(8);
+        Assert.Throws<InvalidOperationException>(() => network.Forward(RandomNetwork.Positions(config, 1, 1, 1), mask: null, cache));
+
+        Assert.Contains("MaxSequenceLength", tooLong.Message);
+        Assert.Contains("9", tooLong.Message);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void EmbedPatches_tells_patches_apart_by_their_place_when_positions_are_learned(bool learned)
+    {
+        using TransfusionNetwork network = RandomNetwork.Create(RandomNetwork.Small with { LearnedPatchPositions = learned });
+        Tensor same = ones(1, RandomNetwork.PatchCount, RandomNetwork.PatchVectorSize);
+
+        Tensor embedded = network.EmbedPatches(same, zeros(1, ScalarType.Int64));
+
+        double difference = TensorAssert.LargestDifference(embedded[0, 0], embedded[0, 3]);
+        Assert.Equal(learned, difference > 0.01);
+    }
+
+    [Fact]
+    public void EmbedPatches_adds_the_timestep_to_every_patch_before_the_linear_layer()
+    {
+        using TransfusionNetwork network = RandomNetwork.Create(RandomNetwork.Small);
+        Tensor patches = randn([2, RandomNetwork.PatchCount, RandomNetwork.PatchVectorSize], generator: _generator);
+        Tensor timesteps = tensor(new long[] { 3, 700 });
+
+        Tensor moved = network.EmbedPatches(patches, timesteps) - network.EmbedPatches(zeros_like(patches), timesteps);
+
+        // The embedding is linear in patch + time, so what the patches add does not depend on the timestep, and all patches move alike with it.
+        TensorAssert.Close(network.EmbedPatches(patches, tensor(new long[] { 3, 3 }))[1] - network.EmbedPatches(zeros_like(patches), tensor(new long[] { 3, 3 }))[1], moved[1], 1e-4);
+        Tensor byTime = network.EmbedPatches(patches, timesteps)[1] - network.EmbedPatches(patches, tensor(new long[] { 3, 3 }))[1];
+        TensorAssert.Close(byTime[0].expand(byTime.shape), byTime, 1e-4);
+        TensorAssert.Differ(zeros_like(byTime), byTime, 0.01);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Scores_do_not_depend_on_the_size_of_queries_and_keys_when_they_are_normalized(bool normalized)
+    {
+        TransformerConfig config = RandomNetwork.Small with { QueryKeyNorm = normalized, NormEpsilon = 1e-12 };
+        using TransfusionNetwork network = RandomNetwork.Create(config);
+        Tensor hidden = RandomNetwork.Positions(config, 1, 10, 1);
+        var mask = new TransfusionMask(10, [[new ImageSpan(4, 4)]]);
+        Tensor before = network.Forward(hidden, mask).detach();
+
+        using (no_grad())
+        {
+            foreach ((_, TorchSharp.Modules.Parameter weight) in network.named_parameters().Where(p => p.name.Contains("qkv_proj", StringComparison.Ordinal)))
+                weight.narrow(0, 0, 2 * config.HiddenSize).mul_(3);
+        }
+        double difference = TensorAssert.LargestDifference(before, network.Forward(hidden, mask));
+
+        Assert.Equal(normalized, difference < 1e-4);
+    }
+
+    [Fact]
+    public void Initialize_is_decided_by_the_seed_and_predicts_zero_patches()
+    {
+        TransformerConfig config = RandomNetwork.Everything;
+        Tensor[] Weights(ulong seed)
+        {
+            using TransfusionNetwork network = RandomNetwork.Create(config, seed: 99);
+            using var generator = new Generator(seed, CPU);
+            network.Initialize(generator);
+            TensorAssert.Close(zeros(1, 4, RandomNetwork.PatchVectorSize), network.PredictPatches(ones(1, 4, config.HiddenSize)), 0);
+            return [.. network.state_dict().OrderBy(entry => entry.Key, StringComparer.Ordinal).Select(entry => entry.Value.detach().clone())];
+        }
+
+        Tensor[] first = Weights(1), again = Weights(1), other = Weights(2);
+
+        for (int i = 0; i < first.Length; i++)
+            TensorAssert.Close(first[i], again[i], 0);
+        Assert.Contains(first.Zip(other), pair => TensorAssert.LargestDifference(pair.First, pair.Second) > 0.01);
+    }
+
+    [Fact]
+    public void Load_names_the_weight_that_is_missing_misshapen_or_left_over()
+    {
+        using TransfusionNetwork network = RandomNetwork.Create(RandomNetwork.Small);
+        Dictionary<string, Tensor> Weights() => network.state_dict().ToDictionary(entry => entry.Key, entry => entry.Value.detach().clone());
+        Dictionary<string, Tensor> missing = Weights(), misshapen = Weights(), leftOver = Weights();
+        missing.Remove("lm_head.weight");
+        misshapen["norm.weight"] = ones(5);
+        leftOver["layers.9.mlp.up_proj.weight"] = ones(5);
+
+        Assert.Contains("lm_head.weight", Assert.Throws<FormatException>(() => network.Load(missing)).Message);
+        Assert.Contains("'norm.weight' is [5]", Assert.Throws<FormatException>(() => network.Load(misshapen)).Message);
+        Assert.Contains("layers.9.mlp.up_proj.weight", Assert.Throws<FormatException>(() => network.Load(leftOver)).Message);
+    }
+
+    [Fact]
+    public void Forward_can_train_after_it_was_used_for_inference()
+    {
+        TransformerConfig config = RandomNetwork.Small;
+        using TransfusionNetwork network = RandomNetwork.Create(config);
+        Tensor hidden = RandomNetwork.Positions(config, 1, 6, 1);
+        var mask = new TransfusionMask(6, [[]]);
+        using (inference_mode())
+            network.Forward(hidden, mask).Dispose();
+
+        network.Forward(hidden, mask).sum().backward();
+
+        Assert.All(network.named_parameters().Where(p => p.name.StartsWith("layers", StringComparison.Ordinal)), p => Assert.NotNull(p.parameter.grad));
+    }
+
+    [Fact]
+    public void Dispose_leaves_no_tensor_behind()
+    {
+        TransformerConfig config = RandomNetwork.Everything;
+        void Use()
+        {
+            using TransfusionNetwork network = RandomNetwork.Create(config);
+            using var scope = NewDisposeScope();
+            network.Forward(RandomNetwork.Positions(config, 1, 6, 1), new TransfusionMask(6, [[]]));
+        }
+        Use();
+
+        LeakCheck.Holds(Use, times: 3);
+    }
+}

@@ -1,0 +1,104 @@
+using Microsoft.ML.Transfusion.Diffusion;
+using Microsoft.ML.Transfusion.Modeling;
+using Microsoft.ML.Transfusion.Sequences;
+using Microsoft.ML.Transfusion.Tests.Modeling;
+using Microsoft.ML.Transfusion.Training;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Transfusion.Tests.Training;
+
+public sealed class TransfusionLossTests : IDisposable
+{
+    private readonly DisposeScope _scope = NewDisposeScope();
+    private readonly Generator _generator = new(1, CPU);
+    private readonly TransfusionNetwork _network = RandomNetwork.Create(TinyNetwork.Config.Transformer);
+    private readonly GaussianDiffusion _diffusion = new(TinyNetwork.Config.Diffusion, CPU);
+
+    public void Dispose()
+    {
+        _network.Dispose();
+        _diffusion.Dispose();
+        _generator.Dispose();
+        _scope.Dispose();
+    }
+
+    [Fact]
+    public void Compute_gives_the_losses_of_each_row_alone_when_layouts_differ()
+    {
+        Document[] pairs = TinyNetwork.Documents(2);
+        ArrangedDocument[] rows =
+        [
+            .. ((Document[])[pairs[0], new([.. pairs[1].Parts.Reverse()]), new([pairs[0].Parts[0]]), new([pairs[1].Parts[1], pairs[0].Parts[1], pairs[1].Parts[0]])])
+                .Select(document => Arrangement.AsIs(document, TinyNetwork.Config.Diffusion)),
+        ];
+        using SequenceBatch batch = Batch(rows);
+        NoiseDraw draw = NoiseDraw.Random(batch, TimestepDistribution.Uniform, _generator);
+
+        LossParts together = Compute(batch, draw);
+
+        long token = 0, image = 0;
+        for (int row = 0; row < rows.Length; row++)
+        {
+            using SequenceBatch alone = Batch(rows[row]);
+            int images = alone.MaxTimesteps.Length;
+            NoiseDraw? own = images == 0 ? null : new NoiseDraw(draw.Timesteps.narrow(0, image, images), draw.Noise.narrow(0, image, images));
+            LossParts parts = Compute(alone, own);
+            TensorAssert.Close(parts.LanguageLoss!, together.LanguageLoss!.narrow(0, token, batch.TargetsOfRow[row]), 1e-4, $"text of row {row}");
+            if (images > 0)
+                TensorAssert.Close(parts.DiffusionLoss!, together.DiffusionLoss!.narrow(0, image, images), 1e-4, $"images of row {row}");
+            (token, image) = (token + batch.TargetsOfRow[row], image + images);
+        }
+        Assert.Equal(together.LanguageLoss!.shape[0], token);
+        Assert.Equal(together.DiffusionLoss!.shape[0], image);
+    }
+
+    [Fact]
+    public void Compute_has_no_part_for_what_the_batch_lacks()
+    {
+        DocumentPart[] pair = [.. TinyNetwork.Documents(1)[0].Parts];
+        using SequenceBatch text = Batch(new ArrangedDocument([pair[0]], [])), image = Batch(new ArrangedDocument([pair[1]], [1000], HasLanguageLoss: false));
+
+        LossParts ofText = Compute(text, null), ofImage = Compute(image, NoiseDraw.Random(image, TimestepDistribution.Uniform, _generator));
+
+        Assert.Null(ofText.DiffusionLoss);
+        Assert.Null(ofImage.LanguageLoss);
+        Assert.Equal(ofText.LanguageLoss!.mean().ToSingle(), ofText.Total(5).ToSingle());
+        Assert.Equal(5 * ofImage.DiffusionLoss!.mean().ToSingle(), ofImage.Total(5).ToSingle(), 1e-4f);
+    }
+
+    [Fact]
+    public void Total_is_the_mean_over_tokens_and_lambda_times_the_mean_over_images() =>
+        Assert.Equal(2 + 5 * 3, new LossParts(tensor(new[] { 1f, 3 }), tensor(new[] { 2f, 3, 4 })).Total(5).ToSingle(), 1e-5f);
+
+    [Theory]
+    [InlineData(TimestepDistribution.Uniform, 1.0 / 2)]
+    [InlineData(TimestepDistribution.HighNoise, 2.0 / 3)]
+    public void Random_draws_timesteps_below_the_limit_of_each_image(TimestepDistribution distribution, double mean)
+    {
+        var image = (ImagePart)TinyNetwork.Documents(1)[0].Parts[1];
+        ArrangedDocument document = new([.. Enumerable.Repeat(image, 4000)], [.. Enumerable.Range(0, 4000).Select(i => i % 2 == 0 ? 1000 : 501)]);
+        using SequenceBatch batch = Batch(document);
+
+        NoiseDraw draw = NoiseDraw.Random(batch, distribution, _generator);
+
+        long[] timesteps = draw.Timesteps.data<long>().ToArray();
+        long[] free = [.. timesteps.Where((_, i) => i % 2 == 0)], limited = [.. timesteps.Where((_, i) => i % 2 == 1)];
+        Assert.All(free, timestep => Assert.InRange(timestep, 0, 999));
+        Assert.All(limited, timestep => Assert.InRange(timestep, 0, 500));
+        Assert.Equal(mean * 1000, free.Average(), 25.0);
+        Assert.Equal(mean * 501, limited.Average(), 13.0);
+        Assert.Contains(limited, timestep => timestep == 500 || timestep > 480);
+        Assert.Equal(batch.Images!.shape, draw.Noise.shape);
+        Assert.Equal(0, draw.Noise.mean().ToDouble(), 0.01);
+        Assert.Equal(1, draw.Noise.std().ToDouble(), 0.01);
+    }
+
+    private static SequenceBatch Batch(params ArrangedDocument[] rows) => SequenceBatch.Create(rows, TinyNetwork.Special, RandomNetwork.PatchCount);
+
+    private LossParts Compute(SequenceBatch batch, NoiseDraw? draw)
+    {
+        using var noGradient = no_grad();
+        return TransfusionLoss.Compute(_network, _diffusion, batch, TinyNetwork.Config.Image, draw);
+    }
+}
