@@ -6,8 +6,8 @@ namespace CaptionedPhotos;
 
 internal static class PhotosTraining
 {
-    /// <summary>How captions are drawn.</summary>
-    public static GenerationOptions Drawing => GenerationOptions.Fast;
+    /// <summary>How captions are drawn and pictures captioned.</summary>
+    public static GenerationOptions Generation => GenerationOptions.Fast;
 
     public static TransfusionTrainer.Options Options(RunSettings settings, IProgress<TrainingProgress> progress, CancellationToken interruption) => new()
     {
@@ -23,6 +23,7 @@ internal static class PhotosTraining
             ImageFirstShare = 0.5,
         },
         Optimizer = new OptimizerConfig { LearningRate = 2e-3, BatchSize = 32 },
+        Generation = Generation,
         NumberOfSteps = settings.Steps,
         MaxTrainingTime = settings.TrainingTime,
         Seed = settings.Seed,

@@ -60,7 +60,7 @@ static IEnumerable<CaptionedPicture> Draw(MLContext ml, TransfusionTransformer m
     IDataView rows = ml.Data.LoadFromEnumerable(captions.Select(caption => new Photo { Caption = caption }));
     for (int row = 0; row < DrawingsPerCaption; row++)
     {
-        GenerationOptions options = PhotosTraining.Drawing with { Seed = seed + row };
+        GenerationOptions options = PhotosTraining.Generation with { Seed = seed + row };
         IDataView drawn = ml.Transforms.GenerateImages("Drawing", model, nameof(Photo.Caption), options).Fit(rows).Transform(rows);
         foreach ((MLImage picture, string caption) in drawn.GetColumn<MLImage>("Drawing").Zip(captions))
             yield return new CaptionedPicture(picture, caption);

@@ -37,7 +37,7 @@ internal static class Evaluation
         foreach (IGrouping<int, CaptionedShape> round in rounds)
         {
             IDataView captions = ml.Data.LoadFromEnumerable(round);
-            GenerationOptions options = ShapesTraining.Drawing with { Seed = seed + round.Key };
+            GenerationOptions options = ShapesTraining.Generation with { Seed = seed + round.Key };
             IDataView drawn = ml.Transforms.GenerateImages(DrawingColumn, model, nameof(CaptionedShape.Caption), options).Fit(captions).Transform(captions);
             drawings.AddRange(drawn.GetColumn<MLImage>(DrawingColumn).Zip(round, (picture, row) => Judge(picture, row.Caption)));
         }

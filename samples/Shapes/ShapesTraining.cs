@@ -12,8 +12,8 @@ internal static class ShapesTraining
     /// <summary>Held-out pictures to caption, and held-out captions to draw.</summary>
     public const int NumberOfEvaluations = 600;
 
-    /// <summary>How captions are drawn.</summary>
-    public static GenerationOptions Drawing => GenerationOptions.Fast;
+    /// <summary>How captions are drawn and pictures captioned; the longest caption has fewer than 32 tokens.</summary>
+    public static GenerationOptions Generation => GenerationOptions.Fast with { MaxNewTokens = 32 };
 
     public static TransfusionTrainer.Options Options(RunSettings settings, IProgress<TrainingProgress> progress, CancellationToken interruption) => new()
     {
@@ -33,6 +33,7 @@ internal static class ShapesTraining
             ImageFirstShare = 0.25,
         },
         Optimizer = new OptimizerConfig { LearningRate = 2e-3, BatchSize = 32 },
+        Generation = Generation,
         NumberOfSteps = settings.Steps,
         MaxTrainingTime = settings.TrainingTime,
         Seed = settings.Seed,

@@ -12,28 +12,29 @@ internal static class SceneSampler
     private const int FirstPlace = 7;                              // jitter and the large radius fit between it and the border,
     private const int PlaceSpacing = 9;                            // and four clear pixels between two large objects
 
-    /// <summary>A scene whose composition is on the asked-for side of the split (<see cref="HeldOut"/>).</summary>
+    /// <summary>A scene whose composition is on the asked-for side of the split (<see cref="HeldOut"/>); two in three have two objects on both sides.</summary>
     public static Scene Next(Random random, bool heldOut)
     {
+        bool two = random.NextDouble() < TwoObjectShare;
         while (true)
         {
-            Scene scene = Next(random);
+            Scene scene = two ? Two(random) : One(random);
             if (HeldOut.Contains(scene.Composition) == heldOut)
                 return scene;
         }
     }
 
-    private static Scene Next(Random random)
+    private static Scene One(Random random)
     {
-        ColoredShape first = Shape(random);
-        if (random.NextDouble() >= TwoObjectShare)
-        {
-            PlacedShape only = Place(random, first, random.Next(PlacesPerSide), random.Next(PlacesPerSide));
-            return new Scene(Composition.Of(first), [only]);
-        }
-        ColoredShape second = Shape(random);
-        (int near, int far) = NeighbouringPlaces(random);
+        ColoredShape only = Shape(random);
+        return new Scene(Composition.Of(only), [Place(random, only, random.Next(PlacesPerSide), random.Next(PlacesPerSide))]);
+    }
+
+    private static Scene Two(Random random)
+    {
         const int Start = 0, End = PlacesPerSide - 1;
+        ColoredShape first = Shape(random), second = Shape(random);
+        (int near, int far) = NeighbouringPlaces(random);
         return random.Next(2) == 0
             ? new Scene(Composition.Of(first, Relation.Above, second), [Place(random, first, near, Start), Place(random, second, far, End)])
             : new Scene(Composition.Of(first, Relation.LeftOf, second), [Place(random, first, Start, near), Place(random, second, End, far)]);

@@ -31,11 +31,13 @@ public class SceneSamplerTests
         Assert.Equal(EveryComposition.Objects().Count(), seen.Count);
     }
 
-    [Fact]
-    public void Next_uses_nine_places_for_one_object_and_two_pictures_in_three_have_two()
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Next_uses_nine_places_for_one_object_and_two_pictures_in_three_have_two(bool heldOut)
     {
         Random random = new(1);
-        Scene[] scenes = [.. Enumerable.Range(0, 3000).Select(_ => SceneSampler.Next(random, heldOut: false))];
+        Scene[] scenes = [.. Enumerable.Range(0, 3000).Select(_ => SceneSampler.Next(random, heldOut))];
         Scene[] singles = [.. scenes.Where(scene => scene.Objects.Count == 1)];
         Assert.InRange(singles.Length, 850, 1150);
         Assert.Equal(81, singles.Select(scene => (scene.Objects[0].X, scene.Objects[0].Y)).Distinct().Count());     // 9 places × 9 jitters
