@@ -13,17 +13,20 @@ internal static class PhotosTraining
     {
         TextColumnName = nameof(Photo.Caption),
         ImageColumnName = "Image",
-        Tokenizer = TokenizerConfig.TrainOnText(vocabularySize: 512),
         Transformer = TransformerConfig.Tiny,
         Image = new ImageCodecConfig { ImageHeight = 32, ImageWidth = 32, PatchSize = 4 },
         Diffusion = new DiffusionConfig
         {
             Prediction = PredictionType.Velocity,
-            // Right captions need image-first pairs, right drawings need the others.
-            ImageFirstShare = 0.5,
+            DiffusionLossWeight = 1,
+            // Right captions need image-first pairs with little noise, right drawings need the others.
+            ImageFirstShare = 0.6,
+            ImageFirstMaxTimestep = 200,
         },
-        Optimizer = new OptimizerConfig { LearningRate = 2e-3, BatchSize = 32 },
+        Optimizer = OptimizerConfig.Minutes with { LearningRate = 1.5e-3 },
+        HorizontalFlip = true,                              // its captions do not say "left"
         Generation = Generation,
+        ScoringBatchSize = 100,
         NumberOfSteps = settings.Steps,
         MaxTrainingTime = settings.TrainingTime,
         Seed = settings.Seed,

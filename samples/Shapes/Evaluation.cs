@@ -38,7 +38,7 @@ internal static class Evaluation
         {
             IDataView captions = ml.Data.LoadFromEnumerable(round);
             GenerationOptions options = ShapesTraining.Generation with { Seed = seed + round.Key };
-            IDataView drawn = ml.Transforms.GenerateImages(DrawingColumn, model, nameof(CaptionedShape.Caption), options).Fit(captions).Transform(captions);
+            IDataView drawn = ml.Transforms.GenerateImages(DrawingColumn, model, nameof(CaptionedShape.Caption), options, batchSize: 128).Fit(captions).Transform(captions);
             drawings.AddRange(drawn.GetColumn<MLImage>(DrawingColumn).Zip(round, (picture, row) => Judge(picture, row.Caption)));
         }
         return drawings;
