@@ -1,3 +1,4 @@
+using Microsoft.ML.Data;
 using Shapes.Data;
 using SkiaSharp;
 
@@ -14,6 +15,8 @@ public class CaptionedFolderTests
             CaptionedFolder.Write(folder, count: 20, seed: 3);
             string[] lines = File.ReadAllLines(Path.Combine(folder, "captions.tsv"));
             Assert.Equal(21, lines.Length);
+            IDataView loaded = new MLContext().Generation.LoadCaptionedImages(folder);
+            Assert.Equal(lines.Skip(1).Select(line => line.Split('\t')[1]), loaded.GetColumn<string>("Caption"));
             Assert.All(lines.Skip(1), line =>
             {
                 string[] cells = line.Split('\t');
