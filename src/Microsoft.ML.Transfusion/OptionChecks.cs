@@ -38,15 +38,9 @@ internal sealed class OptionChecks(IExceptionContext context)
     public void Generation([NotNull] GenerationOptions? generation, string option, int numberOfTrainTimesteps)
     {
         NotNull(generation, option);
-        That(Enum.IsDefined(generation.Sampler), $"{option}.Sampler", generation.Sampler, "a value of DiffusionSamplerType");
-        That(Enum.IsDefined(generation.Spacing), $"{option}.Spacing", generation.Spacing, "a value of TimestepSpacing");
+        generation.Validate();
         That(generation.NumberOfInferenceSteps >= 1 && generation.NumberOfInferenceSteps <= numberOfTrainTimesteps, $"{option}.NumberOfInferenceSteps",
             generation.NumberOfInferenceSteps, $"in 1…{numberOfTrainTimesteps}, the model's NumberOfTrainTimesteps");
-        Finite(generation.GuidanceScale, $"{option}.GuidanceScale");
-        That(generation.MaxNewTokens >= 1, $"{option}.MaxNewTokens", generation.MaxNewTokens, "at least 1");
-        Finite(generation.Temperature, $"{option}.Temperature");
-        That(generation.TopK >= 0, $"{option}.TopK", generation.TopK, "at least 1, or 0 for all tokens");
-        That(generation.TopP is > 0 and <= 1, $"{option}.TopP", generation.TopP, "in (0, 1]");
     }
 
     public void Finite(double value, string option, bool aboveZero = false) =>

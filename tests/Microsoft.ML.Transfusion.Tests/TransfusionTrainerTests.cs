@@ -39,7 +39,7 @@ public class TransfusionTrainerTests
                 { "ScoreColumnName", good with { ScoreColumnName = "GeneratedText" } },
                 { "Transformer.MaxSequenceLength", good with { Transformer = good.Transformer with { MaxSequenceLength = 7 } } },
                 { "Generation.NumberOfInferenceSteps", good with { Generation = good.Generation with { NumberOfInferenceSteps = 2000 } } },
-                { "Generation.TopP", good with { Generation = good.Generation with { TopP = 0 } } },
+                { "TopP", good with { Generation = good.Generation with { TopP = 0 } } },
                 { "Tokenizer", good with { Tokenizer = null! } },
             };
         }

@@ -65,8 +65,8 @@ namespace Microsoft.ML.Transfusion.Interop
             }
             catch (Exception exception) when (exception is FormatException or JsonException or EndOfStreamException or InvalidDataException)
             {
-                // ML.NET wraps what a loader throws several times over: ours stays the innermost one, so it gets no inner exception itself.
-                throw environment.Process(exception as FormatException ?? new FormatException($"The Transfusion model is damaged: {exception.Message}"));
+                // ML.NET wraps what a loader throws several times over. Ours says what to do, so it is the innermost: GetBaseException() finds it.
+                throw environment.Process(new FormatException(exception is FormatException ? exception.Message : $"The Transfusion model is damaged: {exception.Message}"));
             }
         }
 
