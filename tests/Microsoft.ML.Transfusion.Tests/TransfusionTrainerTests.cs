@@ -188,6 +188,15 @@ public class TransfusionTrainerTests
         Assert.Equal(4, _ml.Data.CreateEnumerable<GeneratedEdit>(transformer.Transform(data), false).Count(row => row.GeneratedImage is { Width: 8 }));
     }
 
+    [Fact]
+    public void Fit_keeps_no_tensor_of_the_data_even_when_it_fails()
+    {
+        List<PictureRow> rows = TinyTraining.Rows();
+        rows[9].Caption = new string('x', 100);
+        TransfusionTrainer trainer = _ml.Generation.Trainers.Transfusion(TinyTraining.Options);
+        LeakCheck.Holds(() => Assert.Throws<InvalidOperationException>(() => trainer.Fit(TinyTraining.View(_ml, rows))), times: 3);
+    }
+
     private byte[] Weights(TransfusionTrainer.Options options)
     {
         using TransfusionTransformer transformer = _ml.Generation.Trainers.Transfusion(options).Fit(TinyTraining.View(_ml, TinyTraining.Rows()));

@@ -73,6 +73,8 @@ public class TransfusionTransformerTests
         Assert.Equal(Shown(single), Shown(again));
         Assert.Equal(3, single.Select(row => Convert.ToHexString(row.GeneratedImage!.Pixels)).Distinct().Count());
         Assert.Equal("", engine.Predict(new PictureRow { Caption = "no picture" }).GeneratedText);
+        engine.Predict(rows[0]);
+        LeakCheck.Holds(() => engine.Predict(rows[1]), times: 5);   // the engine holds one row's tensors, never more
     }
 
     [Fact]

@@ -15,13 +15,19 @@ internal sealed class ModelOutputs(TransfusionModel model, GenerationOptions opt
 {
     public object?[] Compute(OutputKind kind, IReadOnlyList<IReadOnlyList<RowPart>> rows) => kind switch
     {
-        OutputKind.Score => [.. model.ScoreBatch([.. rows.Select(Document)], CancellationToken.None)],
+        OutputKind.Score => Score(rows),
         OutputKind.Text when rows.All(row => row is [{ Pixels: not null }]) =>
             model.CaptionBatch([.. rows.Select(row => row[0].Pixels!)], options, CancellationToken.None),
         OutputKind.Image when rows.All(row => row is [{ Text: not null }]) =>
             model.GenerateImageBatch([.. rows.Select(row => row[0].Text!)], options, CancellationToken.None),
         _ => [.. rows.Select(row => Continue(kind, row))],
     };
+
+    private object?[] Score(IReadOnlyList<IReadOnlyList<RowPart>> rows)
+    {
+        using var scope = NewDisposeScope();
+        return [.. model.ScoreBatch([.. rows.Select(Document)], CancellationToken.None)];
+    }
 
     private Document Document(IReadOnlyList<RowPart> row) => new([.. row.Select(part => part.Text is null
         ? (DocumentPart)new ImagePart(PixelCodec.Encode(part.Pixels!)) : new TextPart(model.Tokenizer.Encode(part.Text)))]);

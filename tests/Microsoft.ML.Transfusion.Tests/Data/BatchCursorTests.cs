@@ -175,6 +175,18 @@ public class BatchCursorTests
         Assert.False(cursor.MoveNext());
     }
 
+    [Fact]
+    public void Cursors_leave_no_tensor_behind_read_to_the_end_or_not()
+    {
+        List<PictureRow> rows = TinyTraining.Rows();
+        LeakCheck.Holds(() =>
+        {
+            IDataView view = _model.Transform(_ml, TinyTraining.View(_ml, rows));
+            TinyTraining.Read(_ml, view);
+            Assert.Equal(2, _ml.Data.CreateEnumerable<GeneratedRow>(view, reuseRowObject: false).Take(2).Count());
+        }, times: 3);
+    }
+
     private sealed class NumberOnly
     {
         public int Number { get; set; }

@@ -26,10 +26,16 @@ internal sealed class CountingModel
         return [.. rows.Select(row => Answer(kind, row))];
     }
 
+    private static float Sum(Tensor pixels)
+    {
+        using Tensor sum = pixels.sum();
+        return sum.ToSingle();
+    }
+
     private static object Answer(OutputKind kind, IReadOnlyList<RowPart> row) => kind switch
     {
-        OutputKind.Text => $"sees {row[0].Pixels!.sum().ToSingle()}",
+        OutputKind.Text => $"sees {Sum(row[0].Pixels!)}",
         OutputKind.Image => full([3, 8, 8], row[0].Text!.Length / 10f).DetachFromDisposeScope(),
-        _ => new TransfusionScore(row.Count, row[^1].Pixels?.sum().ToSingle() ?? float.NaN, row[0].Text?.Length ?? 0),
+        _ => new TransfusionScore(row.Count, row[^1].Pixels is { } pixels ? Sum(pixels) : float.NaN, row[0].Text?.Length ?? 0),
     };
 }
