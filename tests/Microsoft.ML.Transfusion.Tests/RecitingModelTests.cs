@@ -1,6 +1,5 @@
 // The whole recipe at once: what was trained on is recited, redrawn and recognized.
 using Microsoft.ML.Data;
-using Microsoft.ML.Transfusion.Sequences;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -33,7 +33,7 @@ internal sealed class FlatParameters : IDisposable
         foreach ((FlatEntry entry, (_, Parameter parameter)) in Layout.Zip(parameters))
         {
             parameter.set_(entry.View(_computed));          // the parameter now shares the buffer's storage
-            parameter.grad = entry.View(_computedGradient).DetachFromDisposeScope();
+            parameter.grad = entry.View(_computedGradient);
         }
     }
 

@@ -15,7 +15,12 @@ internal sealed class Muon : IDisposable
     public Muon(FlatParameters parameters, OptimizerConfig config)
     {
         _weightDecay = config.WeightDecay;
-        _stacks = [.. parameters.MatrixStacks.Select(stack => new MatrixStack(stack.View(parameters.Master), stack.View(parameters.Gradient)))];
+        using var scope = NewDisposeScope();
+        _stacks =
+        [
+            .. parameters.MatrixStacks.Select(stack => new MatrixStack(
+                stack.View(parameters.Master).DetachFromDisposeScope(), stack.View(parameters.Gradient).DetachFromDisposeScope())),
+        ];
     }
 
     public void Step(double learningRate)
@@ -59,6 +64,11 @@ internal sealed class Muon : IDisposable
     {
         public Tensor Momentum { get; } = zeros_like(Weights).DetachFromDisposeScope();
 
-        public void Dispose() => Momentum.Dispose();
+        public void Dispose()
+        {
+            Weights.Dispose();
+            Gradient.Dispose();
+            Momentum.Dispose();
+        }
     }
 }
