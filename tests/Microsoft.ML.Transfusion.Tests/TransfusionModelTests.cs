@@ -162,7 +162,7 @@ public sealed class TransfusionModelTests(BriefModel trained)
     public void Methods_name_the_option_that_is_out_of_range(string name, GenerationOptions options)
     {
         using MLImage picture = CaptionedPictures.Picture(0);
-        foreach (Action act in (Func<object>[])[() => _model.Caption(picture, options), () => _model.GenerateImage("a barn", options), () => _model.Generate([], options).ToList()])
+        foreach (Func<object> act in (Func<object>[])[() => _model.Caption(picture, options), () => _model.GenerateImage("a barn", options), () => _model.Generate([], options).ToList()])
             Assert.Contains(name, Assert.Throws<ArgumentOutOfRangeException>(act).Message);
     }
 

@@ -10,8 +10,8 @@ public sealed class DiffusionSamplerTests : IDisposable
     private const double Tolerance = 1e-5;
 
     // Where ᾱ is almost 1, diffusers' 32-bit 1 − ᾱ has lost digits that our 64-bit one has: the same recorded steps worked out in 32-bit
-    // arithmetic agree to the last bit. The 64-bit record below holds these steps to 1e-10.
-    private const double LastStepsTolerance = 1e-4;
+    // arithmetic agree to the last bit. The 64-bit record below holds these steps to 1e-10; diffusers' other variance is 1e-3 away.
+    private const double LastStepsTolerance = 2e-4;
     private const int LastTimesteps = 60;
     private readonly DisposeScope _scope = NewDisposeScope();
     private readonly Generator _generator = new(1, CPU);
