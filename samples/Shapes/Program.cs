@@ -7,7 +7,7 @@ using Samples.Common;
 using Shapes;
 using Shapes.Data;
 
-RunOptions run = new(defaultMinutes: 4.5, defaultOutput: "shapes");
+RunOptions run = new(defaultMinutes: 5, defaultOutput: "shapes");
 Option<string?> export = new("--export") { Description = "Write pictures and captions.tsv to this folder, and train nothing.", HelpName = "folder" };
 Option<int> count = RunOptions.Positive(new Option<int>("--count") { Description = "Pictures to export.", DefaultValueFactory = _ => 1000 });
 RootCommand command = new("Trains a Transfusion model on drawn, captioned shapes; then it captions and draws shapes it never saw.") { export, count };

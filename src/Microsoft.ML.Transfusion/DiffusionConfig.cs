@@ -49,8 +49,8 @@ public sealed record DiffusionConfig
         Prediction = PredictionType.Sample,
         LossTarget = PredictionType.Velocity,
         Timesteps = TimestepDistribution.HighNoise,
-        DiffusionLossWeight = 2,
-        ImageFirstShare = 0.3,
+        DiffusionLossWeight = 10,
+        ImageFirstShare = 0.25,
     };
 
     /// <summary>The noise schedule; <see cref="NoiseScheduleType.Cosine"/> by default.</summary>

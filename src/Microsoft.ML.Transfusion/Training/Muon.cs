@@ -53,8 +53,8 @@ internal sealed class Muon : IDisposable
         {
             using var step = NewDisposeScope();
             Tensor a = bmm(x, x.transpose(1, 2));
-            Tensor b = -4.7750 * a + 2.0315 * bmm(a, a);    // coefficients that rise fastest from small singular values (Jordan et al. 2024)
-            x = (3.4445 * x + bmm(b, x)).MoveToOuterDisposeScope();
+            Tensor b = a.baddbmm(a, a, beta: -4.7750f, alpha: 2.0315f);     // −4.775·a + 2.0315·a²: coefficients that rise fastest
+            x = x.baddbmm(b, x, beta: 3.4445f).MoveToOuterDisposeScope();   // from small singular values (Jordan et al. 2024)
         }
         return (tall ? x.transpose(1, 2) : x).to(ScalarType.Float32).MoveToOuterDisposeScope();
     }
