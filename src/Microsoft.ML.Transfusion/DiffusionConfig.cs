@@ -33,7 +33,7 @@ public enum TimestepDistribution
     /// <summary>Every timestep equally often; the paper's.</summary>
     Uniform,
 
-    /// <summary>Towards high noise, T·(1 − u²): what decides the number and places of objects is sampled more often.</summary>
+    /// <summary>Towards high noise, T·(1 − u²): what decides the number and places of objects is sampled more often. Images under the noise limit, which are described, stay uniform.</summary>
     HighNoise,
 }
 
@@ -49,8 +49,8 @@ public sealed record DiffusionConfig
         Prediction = PredictionType.Sample,
         LossTarget = PredictionType.Velocity,
         Timesteps = TimestepDistribution.HighNoise,
-        DiffusionLossWeight = 10,
-        ImageFirstShare = 0.25,
+        DiffusionLossWeight = 6,
+        ImageFirstShare = 0.3,
     };
 
     /// <summary>The noise schedule; <see cref="NoiseScheduleType.Cosine"/> by default.</summary>

@@ -51,6 +51,9 @@ internal sealed class FlatParameters : IDisposable
         .GroupBy(entry => (entry.Shape[0], entry.Shape[1]))
         .Select(group => new FlatEntry("", group.First().Offset, [group.Count(), group.Key.Item1, group.Key.Item2]));
 
+    /// <summary>The number format of the network's own weights.</summary>
+    public ScalarType ComputeDtype => _computed.dtype;
+
     /// <summary>32-bit weights, [N].</summary>
     public Tensor Master { get; }
 

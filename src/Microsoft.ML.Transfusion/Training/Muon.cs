@@ -11,10 +11,11 @@ internal sealed class Muon : IDisposable
     private const int Iterations = 5;
     private readonly IReadOnlyList<MatrixStack> _stacks;
     private readonly double _weightDecay;
+    private readonly ScalarType _dtype;
 
     public Muon(FlatParameters parameters, OptimizerConfig config)
     {
-        _weightDecay = config.WeightDecay;
+        (_weightDecay, _dtype) = (config.WeightDecay, parameters.ComputeDtype);
         using var scope = NewDisposeScope();
         _stacks =
         [
@@ -30,7 +31,7 @@ internal sealed class Muon : IDisposable
         {
             using var scope = NewDisposeScope();
             stack.Momentum.mul_(Momentum).add_(stack.Gradient);
-            Tensor update = Orthogonalize(stack.Gradient.add(stack.Momentum, alpha: Momentum));         // Nesterov's look-ahead
+            Tensor update = Orthogonalize(stack.Gradient.add(stack.Momentum, alpha: Momentum), _dtype);     // Nesterov's look-ahead
             double scale = UpdateSize * Math.Sqrt(Math.Max(update.shape[1], update.shape[2]));
             stack.Weights.mul_(1 - learningRate * _weightDecay).add_(update, alpha: -learningRate * scale);
         }
@@ -42,21 +43,30 @@ internal sealed class Muon : IDisposable
             stack.Dispose();
     }
 
-    /// <summary>U·Vᵀ of each matrix's singular value decomposition, nearly, by a quintic Newton–Schulz iteration: [n, r, c] → [n, r, c].</summary>
-    internal static Tensor Orthogonalize(Tensor matrices)
+    /// <summary>U·Vᵀ of each matrix's singular value decomposition, nearly, by a quintic Newton–Schulz iteration: [n, r, c] → [n, r, c], 32-bit.</summary>
+    /// <param name="dtype">What the iteration computes in; it bears bfloat16.</param>
+    internal static Tensor Orthogonalize(Tensor matrices, ScalarType dtype)
     {
         using var scope = NewDisposeScope();
         bool tall = matrices.shape[1] > matrices.shape[2];
-        Tensor x = (tall ? matrices.transpose(1, 2) : matrices).to(ScalarType.BFloat16);
-        x = x * (x.to(ScalarType.Float32).square().sum([1, 2], keepdim: true) + 1e-14).rsqrt().to(ScalarType.BFloat16);
+        Tensor x = (matrices * (matrices.square().sum([1, 2], keepdim: true) + 1e-14).rsqrt()).to(dtype);
+        if (tall)
+            x = x.transpose(1, 2);
         for (int i = 0; i < Iterations; i++)
         {
             using var step = NewDisposeScope();
+            // x ← (3.4445·I + a·(2.0315·a − 4.775·I))·x with a = x·xᵀ: the coefficients rise fastest from small singular values.
             Tensor a = bmm(x, x.transpose(1, 2));
-            Tensor b = a.baddbmm(a, a, beta: -4.7750f, alpha: 2.0315f);     // −4.775·a + 2.0315·a²: coefficients that rise fastest
-            x = x.baddbmm(b, x, beta: 3.4445f).MoveToOuterDisposeScope();   // from small singular values (Jordan et al. 2024)
+            Tensor polynomial = bmm(a, AddToDiagonal(a * 2.0315, -4.7750));
+            x = bmm(AddToDiagonal(polynomial, 3.4445), x).MoveToOuterDisposeScope();
         }
         return (tall ? x.transpose(1, 2) : x).to(ScalarType.Float32).MoveToOuterDisposeScope();
+    }
+
+    private static Tensor AddToDiagonal(Tensor matrices, double value)
+    {
+        matrices.diagonal(0, 1, 2).add_(value);
+        return matrices;
     }
 
     /// <summary>Matrices of one shape, [n, r, c], as views of the flat buffers, and their momentum.</summary>

@@ -36,7 +36,7 @@ internal sealed class TrainingLoop(TransfusionNetwork network, TransfusionConfig
             if (options.HorizontalFlip)
                 batch.FlipRows([.. rows.Select(_ => random.Next(2) == 0)]);
             parameters.ZeroGradient();
-            NoiseDraw? draw = batch.Images is null ? null : NoiseDraw.Random(batch, config.Diffusion.Timesteps, generator);
+            NoiseDraw? draw = batch.Images is null ? null : NoiseDraw.Random(batch, config.Diffusion, generator);
             LossParts loss = TransfusionLoss.Compute(network, diffusion, batch, config.Image, draw);
             loss.Total(config.Diffusion.DiffusionLossWeight).backward();
             parameters.GatherGradient();

@@ -23,13 +23,13 @@ internal readonly record struct LossParts(Tensor? LanguageLoss, Tensor? Diffusio
 internal sealed record NoiseDraw(Tensor Timesteps, Tensor Noise)
 {
     /// <summary>Timesteps below each image's limit, and noise. Drawn on the CPU, so that a seed means the same on every device.</summary>
-    public static NoiseDraw Random(SequenceBatch batch, TimestepDistribution distribution, Generator generator)
+    public static NoiseDraw Random(SequenceBatch batch, DiffusionConfig config, Generator generator)
     {
         using var scope = NewDisposeScope();
         Tensor share = rand(batch.MaxTimesteps.Length, generator: generator);                               // [0, 1)
-        if (distribution == TimestepDistribution.HighNoise)
-            share = 1 - share.square();
         Tensor limits = tensor(batch.MaxTimesteps, ScalarType.Float32);
+        if (config.Timesteps == TimestepDistribution.HighNoise)
+            share = where(limits < config.NumberOfTrainTimesteps, share, 1 - share.square());               // what is to be described is not noised more
         Tensor timesteps = minimum((share * limits).to(ScalarType.Int64), limits.to(ScalarType.Int64) - 1);
         return new NoiseDraw(timesteps.MoveToOuterDisposeScope(), randn(batch.Images!.shape, generator: generator).MoveToOuterDisposeScope());
     }

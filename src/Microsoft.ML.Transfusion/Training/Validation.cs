@@ -23,7 +23,7 @@ internal static class Validation
         {
             using var scope = NewDisposeScope();
             using SequenceBatch batch = SequenceBatch.Create([.. chunk.Select(document => Arrangement.AsIs(document, config.Diffusion))], special, config.Image.PatchCount);
-            NoiseDraw? draw = batch.Images is null ? null : NoiseDraw.Random(batch, TimestepDistribution.Uniform, generator);
+            NoiseDraw? draw = batch.Images is null ? null : NoiseDraw.Random(batch, config.Diffusion with { Timesteps = TimestepDistribution.Uniform }, generator);
             LossParts loss = TransfusionLoss.Compute(network, diffusion, batch, config.Image, draw);
             language += loss.LanguageLoss?.sum().ToDouble() ?? 0;
             tokens += batch.Targets.shape[0];

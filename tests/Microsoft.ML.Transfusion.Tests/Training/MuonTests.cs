@@ -25,7 +25,7 @@ public sealed class MuonTests : IDisposable
     {
         Tensor matrices = randn([3, rows, columns], generator: _generator) * tensor(new[] { 1e-4f, 1, 1e3f }).view(3, 1, 1);
 
-        Tensor orthogonal = Muon.Orthogonalize(matrices);
+        Tensor orthogonal = Muon.Orthogonalize(matrices, ScalarType.BFloat16);
 
         (Tensor u, _, Tensor vt) = linalg.svd(matrices, fullMatrices: false);
         Tensor core = matmul(matmul(u.transpose(1, 2), orthogonal), vt.transpose(1, 2));               // diagonal, if the directions are kept

@@ -33,7 +33,7 @@ public sealed class TransfusionLossTests : IDisposable
                 .Select(document => Arrangement.AsIs(document, TinyNetwork.Config.Diffusion)),
         ];
         using SequenceBatch batch = Batch(rows);
-        NoiseDraw draw = NoiseDraw.Random(batch, TimestepDistribution.Uniform, _generator);
+        NoiseDraw draw = NoiseDraw.Random(batch, TinyNetwork.Config.Diffusion, _generator);
 
         LossParts together = Compute(batch, draw);
 
@@ -59,7 +59,7 @@ public sealed class TransfusionLossTests : IDisposable
         DocumentPart[] pair = [.. TinyNetwork.Documents(1)[0].Parts];
         using SequenceBatch text = Batch(new ArrangedDocument([pair[0]], [])), image = Batch(new ArrangedDocument([pair[1]], [1000], HasLanguageLoss: false));
 
-        LossParts ofText = Compute(text, null), ofImage = Compute(image, NoiseDraw.Random(image, TimestepDistribution.Uniform, _generator));
+        LossParts ofText = Compute(text, null), ofImage = Compute(image, NoiseDraw.Random(image, TinyNetwork.Config.Diffusion, _generator));
 
         Assert.Null(ofText.DiffusionLoss);
         Assert.Null(ofImage.LanguageLoss);
@@ -74,20 +74,20 @@ public sealed class TransfusionLossTests : IDisposable
     [Theory]
     [InlineData(TimestepDistribution.Uniform, 1.0 / 2)]
     [InlineData(TimestepDistribution.HighNoise, 2.0 / 3)]
-    public void Random_draws_timesteps_below_the_limit_of_each_image(TimestepDistribution distribution, double mean)
+    public void Random_draws_timesteps_below_the_limit_of_each_image_evenly_where_it_is_limited(TimestepDistribution distribution, double mean)
     {
         var image = (ImagePart)TinyNetwork.Documents(1)[0].Parts[1];
         ArrangedDocument document = new([.. Enumerable.Repeat(image, 4000)], [.. Enumerable.Range(0, 4000).Select(i => i % 2 == 0 ? 1000 : 501)]);
         using SequenceBatch batch = Batch(document);
 
-        NoiseDraw draw = NoiseDraw.Random(batch, distribution, _generator);
+        NoiseDraw draw = NoiseDraw.Random(batch, new DiffusionConfig { Timesteps = distribution }, _generator);
 
         long[] timesteps = draw.Timesteps.data<long>().ToArray();
         long[] free = [.. timesteps.Where((_, i) => i % 2 == 0)], limited = [.. timesteps.Where((_, i) => i % 2 == 1)];
         Assert.All(free, timestep => Assert.InRange(timestep, 0, 999));
         Assert.All(limited, timestep => Assert.InRange(timestep, 0, 500));
         Assert.Equal(mean * 1000, free.Average(), 25.0);
-        Assert.Equal(mean * 501, limited.Average(), 13.0);
+        Assert.Equal(501 / 2.0, limited.Average(), 13.0);
         Assert.Contains(limited, timestep => timestep == 500 || timestep > 480);
         Assert.Equal(batch.Images!.shape, draw.Noise.shape);
         Assert.Equal(0, draw.Noise.mean().ToDouble(), 0.01);
