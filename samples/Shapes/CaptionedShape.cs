@@ -23,7 +23,7 @@ public sealed class CaptionedShape
             yield return new CaptionedShape
             {
                 Image = Pictures.Draw(scene),
-                Caption = Data.Caption.Write(scene.Composition, secondFirst: random.Next(2) == 0),
+                Caption = Data.Caption.Write(scene.Composition, random),
             };
         }
     }

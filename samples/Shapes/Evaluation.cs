@@ -58,6 +58,6 @@ internal static class Evaluation
     {
         Random random = new(seed);
         for (int number = 0; number < count; number++)
-            yield return Data.Caption.Write(SceneSampler.Next(random, heldOut: true).Composition, secondFirst: random.Next(2) == 0);
+            yield return Data.Caption.Write(SceneSampler.Next(random, heldOut: true).Composition, random);
     }
 }

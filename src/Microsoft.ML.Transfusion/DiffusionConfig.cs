@@ -49,7 +49,7 @@ public sealed record DiffusionConfig
         Prediction = PredictionType.Sample,
         LossTarget = PredictionType.Velocity,
         Timesteps = TimestepDistribution.HighNoise,
-        DiffusionLossWeight = 6,
+        DiffusionLossWeight = 8,
         ImageFirstShare = 0.3,
     };
 

@@ -17,6 +17,9 @@ internal static class Caption
             : $"{Words(composition.First)} {Words(relation)} {Words(second)}";
     }
 
+    /// <summary>A caption as people word them: four in five name the upper or left object first.</summary>
+    public static string Write(Composition composition, Random random) => Write(composition, secondFirst: random.Next(5) == 0);
+
     /// <summary>What a caption says, or null where it is not a sentence of the grammar.</summary>
     public static Composition? Parse(string caption)
     {

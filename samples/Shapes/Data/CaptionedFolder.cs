@@ -19,7 +19,7 @@ internal static class CaptionedFolder
             using SKBitmap bitmap = Renderer.Draw(scene);
             using (FileStream file = File.Create(Path.Combine(folder, name)))
                 bitmap.Encode(file, SKEncodedImageFormat.Png, quality: 100);
-            captions.Write($"{name}\t{Caption.Write(scene.Composition, secondFirst: random.Next(2) == 0)}\n");
+            captions.Write($"{name}\t{Caption.Write(scene.Composition, random)}\n");
         }
     }
 }
