@@ -14,7 +14,7 @@ public enum OptimizerType
 /// <summary>The optimizer, its learning-rate schedule and the averaging of weights. Immutable.</summary>
 public sealed record OptimizerConfig
 {
-    /// <summary>For models that train for minutes: Muon on the blocks' matrices, which reaches a loss in about half of AdamW's steps.</summary>
+    /// <summary>For models that train for minutes: Muon on the blocks' matrices, which needs far fewer steps than AdamW there (docs/log.md).</summary>
     public static OptimizerConfig Minutes => new() { Type = OptimizerType.Muon };
 
     /// <summary>The rule for weight matrices; <see cref="OptimizerType.AdamW"/> by default.</summary>

@@ -60,9 +60,6 @@ internal static class ImageTensors
         return MLImage.CreateFromPixels(width, height, MLPixelFormat.Rgba32, levels);
     }
 
-    /// <summary>The mirror image of pixels [.., H, W].</summary>
-    public static Tensor FlipHorizontally(Tensor pixels) => pixels.flip(-1);
-
     /// <summary>A picture of one's own: ML.NET's loaders dispose the ones they hand out when the cursor moves or ends.</summary>
     public static MLImage Copy(MLImage image)
     {

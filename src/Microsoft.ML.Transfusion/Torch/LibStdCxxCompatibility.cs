@@ -17,8 +17,20 @@ internal static class LibStdCxxCompatibility
     private const int SectionHeaderSize = 64, SymbolSize = 24;
 
     /// <summary>Returns the image with the one symbol replaced; an image that does not need the new version comes back as it is.</summary>
-    /// <exception cref="BadImageFormatException">Another symbol needs the new version too, so this repair would not be enough.</exception>
+    /// <exception cref="BadImageFormatException">The image is damaged, or another symbol needs the new version too, so this repair would not be enough.</exception>
     public static byte[] Repair(byte[] image)
+    {
+        try
+        {
+            return RepairIntact(image);
+        }
+        catch (Exception exception) when (exception is ArgumentException or IndexOutOfRangeException or OverflowException)
+        {
+            throw new BadImageFormatException("The library is no ELF image, or a damaged or truncated one. Restore the package TorchSharp again.", exception);
+        }
+    }
+
+    private static byte[] RepairIntact(byte[] image)
     {
         var elf = new Elf(image);
         (int needed, int available) = elf.FindVersions();

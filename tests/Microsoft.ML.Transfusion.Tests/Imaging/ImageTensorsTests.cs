@@ -196,17 +196,6 @@ public sealed class ImageTensorsTests : IDisposable
     }
 
     [Fact]
-    public void FlipHorizontally_mirrors_and_twice_is_the_identity()
-    {
-        Tensor pixels = rand(3, 4, 6, generator: new Generator(1));
-
-        Tensor mirrored = ImageTensors.FlipHorizontally(pixels);
-
-        Assert.True(mirrored[.., .., 0].Equals(pixels[.., .., 5]));
-        Assert.True(ImageTensors.FlipHorizontally(mirrored).Equals(pixels));
-    }
-
-    [Fact]
     public void Copy_survives_the_disposal_of_its_source()
     {
         MLImage image = MLImage.CreateFromPixels(2, 1, MLPixelFormat.Bgra32, [1, 2, 3, 255, 5, 6, 7, 255]);

@@ -53,6 +53,19 @@ public class LibStdCxxCompatibilityTests
         Assert.Contains(other, error.Message, StringComparison.Ordinal);
     }
 
+    [SkippableTheory]
+    [InlineData(0)]
+    [InlineData(50)]
+    [InlineData(100_000)]
+    public void Repair_says_of_a_truncated_library_that_it_is_damaged(int length)
+    {
+        byte[] image = Read("libLibTorchSharp.so");
+
+        var error = Assert.Throws<BadImageFormatException>(() => LibStdCxxCompatibility.Repair(image[..length]));
+
+        Assert.Contains("truncated", error.Message, StringComparison.Ordinal);
+    }
+
     private static int Find(byte[] image, string text) => image.AsSpan().IndexOf(Encoding.ASCII.GetBytes(text + '\0'));
 
     private static byte[] Read(string library)
