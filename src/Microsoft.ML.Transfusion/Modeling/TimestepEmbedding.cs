@@ -7,17 +7,20 @@ namespace Microsoft.ML.Transfusion.Modeling;
 
 internal sealed class TimestepEmbedding : nn.Module<Tensor, Tensor>
 {
-    private const int Frequencies = 128;
+    private const int DefaultSize = 256;
     private const double MaxPeriod = 10000;
+    private readonly int _size;
 
     [ComponentName(Name = "linear_1")]
     private readonly Linear _first;
     [ComponentName(Name = "linear_2")]
     private readonly Linear _second;
 
-    public TimestepEmbedding(int hiddenSize, int outputSize) : base(nameof(TimestepEmbedding))
+    /// <param name="size">Values of the sinusoidal vector, an even number.</param>
+    public TimestepEmbedding(int hiddenSize, int outputSize, int size = DefaultSize) : base(nameof(TimestepEmbedding))
     {
-        _first = nn.Linear(2 * Frequencies, hiddenSize);
+        _size = size;
+        _first = nn.Linear(size, hiddenSize);
         _second = nn.Linear(hiddenSize, outputSize);
         RegisterComponents();
     }
@@ -26,15 +29,15 @@ internal sealed class TimestepEmbedding : nn.Module<Tensor, Tensor>
     public override Tensor forward(Tensor timesteps)
     {
         using var scope = NewDisposeScope();
-        Tensor hidden = nn.functional.silu(_first.forward(Sinusoids(timesteps).to(_first.weight.dtype)));
+        Tensor hidden = nn.functional.silu(_first.forward(Sinusoids(timesteps, _size).to(_first.weight.dtype)));
         return _second.forward(hidden).MoveToOuterDisposeScope();
     }
 
-    /// <summary>[N] → [N, 2 · <see cref="Frequencies"/>], cosines first.</summary>
-    private static Tensor Sinusoids(Tensor timesteps)
+    /// <summary>[N] → [N, size], cosines first.</summary>
+    internal static Tensor Sinusoids(Tensor timesteps, int size)
     {
         using var scope = NewDisposeScope();
-        Tensor exponents = arange(Frequencies, ScalarType.Float32, timesteps.device) * (-Math.Log(MaxPeriod) / Frequencies);
+        Tensor exponents = arange(size / 2, ScalarType.Float32, timesteps.device) * -Math.Log(MaxPeriod) / (size / 2);
         Tensor angles = outer(timesteps.to(ScalarType.Float32), exponents.exp());
         return cat([angles.cos(), angles.sin()], 1).MoveToOuterDisposeScope();
     }

@@ -26,11 +26,14 @@ internal sealed class TrainingLoop(TransfusionNetwork network, TransfusionConfig
         network.train();
 
         int step = 0;
+        double warmedUp = 0;                                // the share of the run that the warm-up took
         foreach (IReadOnlyList<ArrangedDocument> rows in batches.Batches())
         {
             if (options.CancellationToken.IsCancellationRequested)
                 break;
-            double learningRate = WarmupCosineSchedule.LearningRate(options.Optimizer, step, Fraction(step, meter.Elapsed));
+            double coming = Fraction(step + 1, meter.Elapsed);
+            warmedUp = step < options.Optimizer.WarmupSteps ? coming : warmedUp;
+            double learningRate = WarmupCosineSchedule.LearningRate(options.Optimizer, step + 1, warmedUp < 1 ? (coming - warmedUp) / (1 - warmedUp) : 0);
             using var scope = NewDisposeScope();
             using SequenceBatch batch = SequenceBatch.Create(rows, special, config.Image.PatchCount);
             if (options.HorizontalFlip)

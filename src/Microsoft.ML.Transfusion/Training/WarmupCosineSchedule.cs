@@ -4,12 +4,13 @@ namespace Microsoft.ML.Transfusion.Training;
 internal static class WarmupCosineSchedule
 {
     /// <param name="config">Peak, final ratio and warm-up.</param>
-    /// <param name="step">Steps already taken.</param>
-    /// <param name="fraction">Share of the run that is done, in [0, 1]; by time where time limits it.</param>
-    public static double LearningRate(OptimizerConfig config, int step, double fraction)
+    /// <param name="step">The step's number, from 1 on; 0 has the learning rate 0.</param>
+    /// <param name="progress">Share that is done of what comes after the warm-up, in [0, 1]; by time where time limits the run.</param>
+    public static double LearningRate(OptimizerConfig config, int step, double progress)
     {
-        double warmup = config.WarmupSteps == 0 ? 1 : Math.Min(1, (step + 1.0) / config.WarmupSteps);
-        double cosine = (1 + Math.Cos(Math.PI * Math.Clamp(fraction, 0, 1))) / 2;
-        return config.LearningRate * warmup * (config.FinalLearningRateRatio + (1 - config.FinalLearningRateRatio) * cosine);
+        if (step < config.WarmupSteps)
+            return config.LearningRate * step / config.WarmupSteps;
+        double cosine = (1 + Math.Cos(Math.PI * Math.Clamp(progress, 0, 1))) / 2;
+        return config.LearningRate * (config.FinalLearningRateRatio + (1 - config.FinalLearningRateRatio) * cosine);
     }
 }

@@ -16,13 +16,13 @@ public sealed class OptimizerPartsTests : IDisposable
     {
         var config = new OptimizerConfig { LearningRate = 2e-3, FinalLearningRateRatio = 0.05, WarmupSteps = 100 };
 
-        Assert.Equal(2e-5, WarmupCosineSchedule.LearningRate(config, 0, 0), 12);
-        Assert.Equal(1e-3, WarmupCosineSchedule.LearningRate(config, 49, 0), 12);
-        Assert.Equal(2e-3, WarmupCosineSchedule.LearningRate(config, 99, 0), 12);
+        Assert.Equal(2e-5, WarmupCosineSchedule.LearningRate(config, 1, 0), 12);
+        Assert.Equal(1e-3, WarmupCosineSchedule.LearningRate(config, 50, 0), 12);
+        Assert.Equal(2e-3, WarmupCosineSchedule.LearningRate(config, 100, 0), 12);
         Assert.Equal(2e-3 * (0.05 + 0.95 / 2), WarmupCosineSchedule.LearningRate(config, 500, 0.5), 12);
         Assert.Equal(1e-4, WarmupCosineSchedule.LearningRate(config, 1000, 1), 12);
         Assert.Equal(1e-4, WarmupCosineSchedule.LearningRate(config, 1000, 1.7), 12);
-        Assert.Equal(2e-3, WarmupCosineSchedule.LearningRate(config with { WarmupSteps = 0 }, 0, 0), 12);
+        Assert.Equal(2e-3, WarmupCosineSchedule.LearningRate(config with { WarmupSteps = 0 }, 1, 0), 12);
     }
 
     [Theory]

@@ -71,10 +71,11 @@ public sealed class TrainingLoopTests : IDisposable
 
         Assert.Equal([10, 20, 30, 40], progress.All.Where(report => report.ValidationLanguageLoss is not null).Select(report => report.Step));
         Assert.Equal(progress.All.Select(report => report.Step).Order().Distinct(), progress.All.Select(report => report.Step));
+        double warmup = Options.Optimizer.WarmupSteps;
         foreach (TrainingProgress report in progress.All)
         {
             Assert.Equal(report.Step / 40.0, report.Fraction, 9);
-            Assert.Equal(WarmupCosineSchedule.LearningRate(Options.Optimizer, report.Step - 1, (report.Step - 1) / 40.0), report.LearningRate, 12);
+            Assert.Equal(WarmupCosineSchedule.LearningRate(Options.Optimizer, report.Step, (report.Step - warmup) / (40 - warmup)), report.LearningRate, 12);
             Assert.True(double.IsFinite(report.LanguageLoss) && double.IsFinite(report.DiffusionLoss));
             Assert.True(report.TokensPerSecond > 0 && report.Elapsed > TimeSpan.Zero && report.Remaining >= TimeSpan.Zero);
             Assert.InRange(report.Documents, report.Step, 4 * report.Step);
