@@ -1,31 +1,21 @@
 // Reads and writes the safetensors format, which PyTorch, JAX and others exchange weights in: 8 bytes of header length, a JSON header, and
-// the tensors' bytes one after the other, little-endian and row-major. Streams only; nothing larger than a chunk is buffered.
-using System.Buffers.Binary;
+// the tensors' bytes one after the other, little-endian and row-major. Streams only; SafeTensorsFile reads single tensors of a file.
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion.Torch;
 
 internal static class SafeTensors
 {
-    private const int ChunkLength = 1 << 24;                       // bytes; a span cannot show more than 2 GB of a tensor at once
-
     /// <summary>Writes tensors of any device and layout. The same tensors give the same bytes.</summary>
+    /// <exception cref="ArgumentException">The format has no name for a tensor's type, or a tensor has the name of the metadata.</exception>
     public static void Write(Stream stream, IReadOnlyDictionary<string, Tensor> tensors, IReadOnlyDictionary<string, string>? metadata = null)
     {
         ArgumentNullException.ThrowIfNull(stream);
         ArgumentNullException.ThrowIfNull(tensors);
         SafeTensorsHeader header = SafeTensorsHeader.Of(tensors, metadata);
-        byte[] json = header.ToJson();
-        Span<byte> prefix = stackalloc byte[SafeTensorsHeader.PrefixLength];
-        BinaryPrimitives.WriteInt64LittleEndian(prefix, json.Length);
-        stream.Write(prefix);
-        stream.Write(json);
+        header.Write(stream);
         foreach (SafeTensorsEntry entry in header.Entries)
-        {
-            using var scope = NewDisposeScope();
-            Tensor flat = tensors[entry.Name].detach().cpu().contiguous().reshape(-1);
-            ForEachChunk(flat, bytes => stream.Write(bytes));
-        }
+            TensorBytes.ForEachChunk(tensors[entry.Name], bytes => stream.Write(bytes));
     }
 
     /// <inheritdoc cref="Read(Stream, out IReadOnlyDictionary{string, string}, long?)"/>
@@ -35,20 +25,22 @@ internal static class SafeTensors
     /// <param name="stream">Read to its end and left open.</param>
     /// <param name="metadata">The strings that the file carries beside the tensors.</param>
     /// <param name="length">Bytes left in the stream, if it cannot say so itself; a file that claims more is refused before memory is taken.</param>
-    /// <exception cref="FormatException">The bytes are no safetensors file, or end early, or go on.</exception>
+    /// <exception cref="FormatException">The bytes are no safetensors file, end early or go on, or a tensor is of a type that TorchSharp lacks.</exception>
     public static Dictionary<string, Tensor> Read(Stream stream, out IReadOnlyDictionary<string, string> metadata, long? length = null)
     {
         ArgumentNullException.ThrowIfNull(stream);
         using var scope = NewDisposeScope();
         length ??= stream.CanSeek ? stream.Length - stream.Position : null;
+        string source = stream is FileStream file ? SourceOf(file.Name) : "The safetensors stream";
         try
         {
-            (SafeTensorsHeader header, long headerEnd) = ReadHeader(stream, length);
-            if (length is not null && length - headerEnd != header.DataLength)
-                throw new FormatException($"The safetensors file has {length - headerEnd} bytes of tensors where its header announces {header.DataLength}.");
-            Dictionary<string, Tensor> tensors = header.Entries.ToDictionary(entry => entry.Name, entry => ReadTensor(stream, entry), StringComparer.Ordinal);
+            SafeTensorsHeader header = SafeTensorsHeader.Read(stream, length, source);
+            foreach (SafeTensorsEntry entry in header.Entries)
+                entry.RequireScalar(source);
+            Dictionary<string, Tensor> tensors = header.Entries.ToDictionary(
+                entry => entry.Name, entry => ReadTensor(entry, stream.ReadExactly, source, trusted: length is not null), StringComparer.Ordinal);
             if (stream.ReadByte() >= 0)
-                throw new FormatException("The safetensors file goes on after its last tensor.");
+                throw new FormatException($"{source} goes on after its last tensor.");
             foreach (Tensor tensor in tensors.Values)
                 tensor.MoveToOuterDisposeScope();
             metadata = header.Metadata;
@@ -56,39 +48,23 @@ internal static class SafeTensors
         }
         catch (EndOfStreamException exception)
         {
-            throw new FormatException("The safetensors file is truncated.", exception);
+            throw new FormatException($"{source} is truncated.", exception);
         }
     }
 
-    private static Tensor ReadTensor(Stream stream, SafeTensorsEntry entry)
-    {
-        Tensor tensor = empty(entry.Shape, dtype: entry.Type);
-        ForEachChunk(tensor.reshape(-1), stream.ReadExactly);
-        return tensor;
-    }
+    /// <summary>What errors call a file, at the head of a sentence.</summary>
+    internal static string SourceOf(string path) => $"The safetensors file '{path}'";
 
-    private static (SafeTensorsHeader Header, long End) ReadHeader(Stream stream, long? length)
+    /// <param name="trusted">Whether the header's sizes were checked against the length of the file.</param>
+    internal static Tensor ReadTensor(SafeTensorsEntry entry, TensorBytes.ChunkAction fill, string source, bool trusted)
     {
-        Span<byte> prefix = stackalloc byte[SafeTensorsHeader.PrefixLength];
-        stream.ReadExactly(prefix);
-        ulong size = BinaryPrimitives.ReadUInt64LittleEndian(prefix);
-        if (size > SafeTensorsHeader.LargestLength || (long)size > length - prefix.Length)
-            throw new FormatException($"This is not a safetensors file, or it is truncated: its header would have {size} bytes.");
-        byte[] json = new byte[size];
-        stream.ReadExactly(json);
-        return (SafeTensorsHeader.Parse(json), prefix.Length + (long)size);
-    }
-
-    private delegate void ChunkAction(Span<byte> bytes);
-
-    /// <summary>Shows the memory of a flat CPU tensor, a part at a time.</summary>
-    private static void ForEachChunk(Tensor flat, ChunkAction action)
-    {
-        int elements = ChunkLength / (int)flat.ElementSize;
-        for (long start = 0; start < flat.NumberOfElements; start += elements)
+        ScalarType type = entry.RequireScalar(source);
+        void Fill(Span<byte> bytes)
         {
-            using Tensor chunk = flat.narrow(0, start, Math.Min(elements, flat.NumberOfElements - start));
-            action(chunk.bytes);
+            fill(bytes);
+            if (type == ScalarType.Bool && bytes.ContainsAnyExceptInRange((byte)0, (byte)1))   // libtorch would take it for more than one
+                throw new FormatException($"{source} is malformed: tensor '{entry.Name}' of type {entry.Type.Name} holds a byte that is neither 0 nor 1.");
         }
+        return trusted ? TensorBytes.Read(entry.Shape, type, Fill) : TensorBytes.ReadUntrusted(entry.Shape, type, Fill);
     }
 }

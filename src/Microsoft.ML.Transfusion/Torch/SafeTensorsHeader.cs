@@ -1,30 +1,21 @@
 // The header of the safetensors format: a JSON object from tensor name to type, shape and place in the bytes that follow it.
-// What is read is checked in full before anything is allocated by it.
+// What is read is checked in full, against the length of the file too, before anything is allocated by it.
 using System.Buffers;
+using System.Buffers.Binary;
 using System.Text.Json;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion.Torch;
 
-/// <summary>One tensor: <c>Begin</c> and <c>Length</c> are in bytes, counted from the end of the header.</summary>
-internal sealed record SafeTensorsEntry(string Name, ScalarType Type, long[] Shape, long Begin, long Length)
+/// <param name="Entries">In the order of their bytes, which they use once each.</param>
+/// <param name="DataStart">Where in the file the tensors' bytes begin; 0 before the header is written.</param>
+internal sealed record SafeTensorsHeader(IReadOnlyList<SafeTensorsEntry> Entries, IReadOnlyDictionary<string, string> Metadata, long DataStart = 0)
 {
-    public long End => Begin + Length;
-}
-
-internal sealed record SafeTensorsHeader(IReadOnlyList<SafeTensorsEntry> Entries, IReadOnlyDictionary<string, string> Metadata)
-{
-    public const int PrefixLength = 8;                             // the header's length, UInt64 little-endian
-    public const int LargestLength = 100_000_000;                  // the format's own limit
+    public const string MetadataKey = "__metadata__";
+    private const int PrefixLength = 8;                            // the header's length, UInt64 little-endian
+    private const int LargestLength = 100_000_000;                 // the format's own limit
     private const int Alignment = 8;
-    private const string MetadataKey = "__metadata__";
-
-    private static readonly (string Name, ScalarType Type, int Size)[] Types =
-    [
-        ("F64", ScalarType.Float64, 8), ("F32", ScalarType.Float32, 4), ("F16", ScalarType.Float16, 2), ("BF16", ScalarType.BFloat16, 2),
-        ("I64", ScalarType.Int64, 8), ("I32", ScalarType.Int32, 4), ("I16", ScalarType.Int16, 2), ("I8", ScalarType.Int8, 1),
-        ("U8", ScalarType.Byte, 1), ("BOOL", ScalarType.Bool, 1),
-    ];
+    private const int ReadLength = 1 << 12;                        // what is taken on trust, where the file's length is not known
 
     /// <summary>Bytes that all tensors take together.</summary>
     public long DataLength => Entries.Count == 0 ? 0 : Entries[^1].End;
@@ -34,18 +25,20 @@ internal sealed record SafeTensorsHeader(IReadOnlyList<SafeTensorsEntry> Entries
     {
         List<SafeTensorsEntry> entries = [];
         long begin = 0;
-        foreach ((string name, Tensor tensor) in tensors.OrderByDescending(pair => SizeOf(pair.Value.dtype)).ThenBy(pair => pair.Key, StringComparer.Ordinal))
+        foreach ((string name, Tensor tensor) in tensors.OrderByDescending(pair => pair.Value.ElementSize).ThenBy(pair => pair.Key, StringComparer.Ordinal))
         {
             if (name == MetadataKey)
-                throw new ArgumentException($"A tensor cannot be called {MetadataKey}.", nameof(tensors));
-            entries.Add(new SafeTensorsEntry(name, tensor.dtype, tensor.shape, begin, tensor.NumberOfElements * SizeOf(tensor.dtype)));
+                throw new ArgumentException($"A tensor cannot be called {MetadataKey}: safetensors keeps its metadata there.", nameof(tensors));
+            SafeTensorsType type = SafeTensorsType.Of(tensor.dtype)
+                ?? throw new ArgumentException($"Tensor '{name}' is {tensor.dtype}, for which safetensors has no type.", nameof(tensors));
+            entries.Add(new SafeTensorsEntry(name, type, tensor.shape, begin, tensor.NumberOfElements * type.Bytes));
             begin = entries[^1].End;
         }
         return new SafeTensorsHeader(entries, metadata ?? new Dictionary<string, string>());
     }
 
-    /// <summary>The JSON, padded with spaces so that the tensors begin at a multiple of 8.</summary>
-    public byte[] ToJson()
+    /// <summary>Writes the length and the JSON, padded with spaces so that the tensors begin at a multiple of 8.</summary>
+    public void Write(Stream stream)
     {
         var buffer = new ArrayBufferWriter<byte>();
         using (var json = new Utf8JsonWriter(buffer))
@@ -59,89 +52,51 @@ internal sealed record SafeTensorsHeader(IReadOnlyList<SafeTensorsEntry> Entries
             foreach (SafeTensorsEntry entry in Entries)
             {
                 json.WritePropertyName(entry.Name);
-                JsonSerializer.Serialize(json, new { dtype = NameOf(entry.Type), shape = entry.Shape, data_offsets = new[] { entry.Begin, entry.End } });
+                JsonSerializer.Serialize(json, new { dtype = entry.Type.Name, shape = entry.Shape, data_offsets = new[] { entry.Begin, entry.End } });
             }
             json.WriteEndObject();
         }
         int padding = (Alignment - buffer.WrittenCount % Alignment) % Alignment;
-        return [.. buffer.WrittenSpan, .. Enumerable.Repeat((byte)' ', padding)];
+        buffer.GetSpan(padding)[..padding].Fill((byte)' ');
+        buffer.Advance(padding);
+        if (buffer.WrittenCount > LargestLength)
+            throw new InvalidOperationException($"The header of {Entries.Count} tensors has {buffer.WrittenCount} bytes; safetensors allows {LargestLength}. Write several files.");
+        Span<byte> prefix = stackalloc byte[PrefixLength];
+        BinaryPrimitives.WriteInt64LittleEndian(prefix, buffer.WrittenCount);
+        stream.Write(prefix);
+        stream.Write(buffer.WrittenSpan);
     }
 
-    /// <exception cref="FormatException">The header breaks a rule of the format.</exception>
-    public static SafeTensorsHeader Parse(ReadOnlyMemory<byte> json)
+    /// <param name="length">Bytes from here to the end; null: not known, and what is read is not checked against it.</param>
+    /// <param name="source">What errors call the file, at the head of a sentence.</param>
+    /// <exception cref="FormatException">The header breaks a rule of the format, or does not describe a file of this length.</exception>
+    /// <exception cref="EndOfStreamException">The bytes end in the header.</exception>
+    public static SafeTensorsHeader Read(Stream stream, long? length, string source)
     {
-        try
+        Span<byte> prefix = stackalloc byte[PrefixLength];
+        stream.ReadExactly(prefix);
+        ulong claimed = BinaryPrimitives.ReadUInt64LittleEndian(prefix);
+        if (claimed > LargestLength || (long)claimed > length - PrefixLength)
+            throw new FormatException($"{source} is not of that format, or it is truncated: its header would have {claimed} bytes.");
+        int size = (int)claimed;
+        byte[] json = new byte[length is null ? Math.Min(size, ReadLength) : size];
+        for (int read = 0; read < size; read = json.Length)
         {
-            using JsonDocument document = JsonDocument.Parse(json, new JsonDocumentOptions { AllowDuplicateProperties = false });
-            List<SafeTensorsEntry> entries = [];
-            Dictionary<string, string> metadata = [];
-            foreach (JsonProperty property in document.RootElement.EnumerateObject())
-            {
-                if (property.Name == MetadataKey)
-                    metadata = property.Value.EnumerateObject().ToDictionary(pair => pair.Name, pair => pair.Value.GetString() ?? "");
-                else
-                    entries.Add(ParseEntry(property.Name, property.Value));
-            }
-            entries.Sort((left, right) => (left.Begin, left.End).CompareTo((right.Begin, right.End)));
-            CheckContiguous(entries);
-            return new SafeTensorsHeader(entries, metadata);
+            if (read > 0)                                          // nothing but the file itself vouches for the size: take memory as bytes arrive
+                Array.Resize(ref json, (int)Math.Min(size, 2L * read));
+            stream.ReadExactly(json.AsSpan(read));
         }
-        catch (Exception exception) when (exception is JsonException or InvalidOperationException or KeyNotFoundException)
-        {
-            throw new FormatException($"The safetensors header is not what the format asks for: {exception.Message}", exception);
-        }
+        SafeTensorsHeader header = SafeTensorsHeaderParser.Parse(json, source) with { DataStart = PrefixLength + size };
+        header.RequireLength(length, source);
+        return header;
     }
 
-    private static SafeTensorsEntry ParseEntry(string name, JsonElement element)
+    private void RequireLength(long? length, string source)
     {
-        string? typeName = element.GetProperty("dtype").GetString();
-        int index = Array.FindIndex(Types, type => type.Name == typeName);
-        if (index < 0)
-            throw new FormatException($"Tensor '{name}' has type {typeName}; this library reads {string.Join(", ", Types.Select(type => type.Name))}.");
-        long[] shape = ReadNumbers(element, "shape");
-        long[] offsets = ReadNumbers(element, "data_offsets");
-        if (offsets.Length != 2 || offsets[0] < 0 || offsets[1] < offsets[0])
-            throw new FormatException($"Tensor '{name}' has the offsets [{string.Join(", ", offsets)}]; they must be a begin and an end after it.");
-        long length = offsets[1] - offsets[0];
-        if (Array.Exists(shape, size => size < 0) || !Fits(shape, Types[index].Size, length))
-            throw new FormatException($"Tensor '{name}' of type {typeName} and shape [{string.Join(", ", shape)}] does not fill its {length} bytes.");
-        return new SafeTensorsEntry(name, Types[index].Type, shape, offsets[0], length);
-    }
-
-    private static long[] ReadNumbers(JsonElement element, string name) =>
-        [.. element.GetProperty(name).EnumerateArray().Select(number => number.GetInt64())];
-
-    private static bool Fits(long[] shape, int size, long length)
-    {
-        UInt128 bytes = (UInt128)size;
-        foreach (long dimension in shape)
-        {
-            if (dimension == 0)
-                return length == 0;
-            if (bytes <= long.MaxValue)                            // beyond it nothing fits: stop before the product overflows
-                bytes *= (UInt128)dimension;
-        }
-        return bytes == (UInt128)length;
-    }
-
-    private static void CheckContiguous(List<SafeTensorsEntry> entries)
-    {
-        long end = 0;
-        foreach (SafeTensorsEntry entry in entries)
-        {
-            if (entry.Begin != end)
-                throw new FormatException($"Tensor '{entry.Name}' begins at {entry.Begin} where the one before ends at {end}: the bytes must be used once each.");
-            end = entry.End;
-        }
-    }
-
-    private static int SizeOf(ScalarType type) => Find(type).Size;
-
-    private static string NameOf(ScalarType type) => Find(type).Name;
-
-    private static (string Name, ScalarType Type, int Size) Find(ScalarType type)
-    {
-        int index = Array.FindIndex(Types, known => known.Type == type);
-        return index >= 0 ? Types[index] : throw new ArgumentException($"safetensors has no type for {type}.", nameof(type));
+        if (length - DataStart is not { } rest || rest == DataLength)
+            return;
+        throw Entries.FirstOrDefault(entry => entry.End > rest) is { } beyond
+            ? new FormatException($"{source} is truncated: tensor '{beyond.Name}' ends at {beyond.End} of {rest} bytes.")
+            : new FormatException($"{source} has {rest} bytes of tensors where its header announces {DataLength}.");
     }
 }
