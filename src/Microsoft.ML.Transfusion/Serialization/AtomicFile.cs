@@ -8,20 +8,33 @@ internal static class AtomicFile
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
         ArgumentNullException.ThrowIfNull(write);
-        string target = Path.GetFullPath(path);
-        string temporary = Path.Combine(Path.GetDirectoryName(target)!, $".{Path.GetFileName(target)}.{Guid.NewGuid():N}.tmp");
+        WriteAll([(path, write)]);
+    }
+
+    /// <summary>Writes every file in full before the first one takes its name; they take them in this order.</summary>
+    /// <param name="beforeRenaming">Runs when all is written and nothing is replaced yet.</param>
+    public static void WriteAll(IReadOnlyList<(string Path, Action<Stream> Write)> files, Action? beforeRenaming = null)
+    {
+        List<(string Temporary, string Target)> written = [];
         try
         {
-            using (var stream = new FileStream(temporary, FileMode.CreateNew, FileAccess.ReadWrite))
+            foreach ((string path, Action<Stream> write) in files)
             {
+                string target = Path.GetFullPath(path);
+                string temporary = Path.Combine(Path.GetDirectoryName(target)!, $".{Path.GetFileName(target)}.{Guid.NewGuid():N}.tmp");
+                written.Add((temporary, target));
+                using var stream = new FileStream(temporary, FileMode.CreateNew, FileAccess.ReadWrite);
                 write(stream);
                 stream.Flush(flushToDisk: true);
             }
-            File.Move(temporary, target, overwrite: true);
+            beforeRenaming?.Invoke();
+            foreach ((string temporary, string target) in written)
+                File.Move(temporary, target, overwrite: true);
         }
         finally
         {
-            File.Delete(temporary);                                // after a success there is none, which is no error
+            foreach ((string temporary, _) in written)
+                File.Delete(temporary);                            // after a success there is none, which is no error
         }
     }
 }

@@ -51,6 +51,21 @@ public sealed class AtomicFileTests : IDisposable
         Assert.Empty(Directory.GetFileSystemEntries(_folder));
     }
 
+    [Fact]
+    public void WriteAll_replaces_no_file_before_all_are_written()
+    {
+        File.WriteAllBytes(Target, [1]);
+        string second = Path.Combine(_folder, "second.bin");
+        Assert.Throws<InvalidOperationException>(() => AtomicFile.WriteAll([(Target, stream => stream.WriteByte(2)), (second, _ => throw new InvalidOperationException("full"))]));
+        Assert.Throws<IOException>(() => AtomicFile.WriteAll([(Target, stream => stream.WriteByte(2)), (second, stream => stream.WriteByte(3))], () => throw new IOException("not yet")));
+        Assert.Equal([1], File.ReadAllBytes(Target));
+        Assert.Equal([Target], Directory.GetFileSystemEntries(_folder));
+
+        AtomicFile.WriteAll([(Target, stream => stream.WriteByte(2)), (second, stream => stream.WriteByte(3))], () => Assert.Equal([1], File.ReadAllBytes(Target)));
+        Assert.Equal([2, 3], [.. File.ReadAllBytes(Target), .. File.ReadAllBytes(second)]);
+        Assert.Equal([Target, second], Directory.GetFileSystemEntries(_folder).Order(StringComparer.Ordinal));
+    }
+
     private void KeepsThePreviousFile<TException>(Action<Stream> fail) where TException : Exception
     {
         File.WriteAllBytes(Target, [1, 2, 3]);

@@ -14,7 +14,7 @@ public sealed class SafeTensorsFuzzTests(ITestOutputHelper output) : IDisposable
     private const int Files = 10_000;
 
     // Managed memory that a read may take beyond the length of the file: dictionaries, handles, tensor wrappers, an exception and its message.
-    private const int Slack = 1 << 17;
+    private const int Slack = 1 << 16;
 
     private readonly SafeTensorsReaders _readers = new();
 
