@@ -48,13 +48,13 @@ internal sealed class RmsNorm : nn.Module<Tensor, Tensor>
             Tensor input = saved[0], weight = saved[1], scale = saved[2];
             Tensor normalized = input * scale;                                                      // [.., D], 32-bit
             Tensor gradient = grad_output * normalized;
-            Tensor weightGradient = gradient.reshape(-1, weight.shape[0]).sum(dim: 0);
+            Tensor? weightGradient = weight.requires_grad ? gradient.reshape(-1, weight.shape[0]).sum(dim: 0) : null;
             Tensor mean = gradient.mul_(weight).mean([-1], keepdim: true);
             Tensor inputGradient = normalized.mul_(mean).neg_().add_(grad_output * weight).mul_(scale);
             return
             [
                 inputGradient.to(input.dtype).MoveToOuterDisposeScope(),
-                weightGradient.to(weight.dtype).MoveToOuterDisposeScope(),
+                weightGradient?.to(weight.dtype).MoveToOuterDisposeScope()!,
                 null!,
             ];
         }

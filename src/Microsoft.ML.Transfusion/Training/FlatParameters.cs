@@ -1,4 +1,5 @@
-// All weights of a network as views of one buffer, their gradients of another: the optimizer, the norm and the average each touch memory once.
+// All trained weights of a network as views of one buffer, their gradients of another: the optimizer, the norm and the average each touch
+// memory once. Frozen weights are no part of it, so that nothing moves, decays or counts them.
 using Microsoft.ML.Transfusion.Modeling;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -11,15 +12,20 @@ internal sealed class FlatParameters : IDisposable
 {
     private readonly Tensor _computed;                      // [N] in the compute dtype: what the network's parameters are views of
     private readonly Tensor _computedGradient;              // [N] in the compute dtype
+    private readonly Dictionary<string, Tensor?> _frozen;   // as they were before the compute dtype rounded them; null where it does not
 
-    public FlatParameters(TransfusionNetwork network, ScalarType computeDtype)
+    /// <param name="isFrozen">Names of parameters that keep their values, bit for bit; null: there are none.</param>
+    public FlatParameters(TransfusionNetwork network, ScalarType computeDtype, Func<string, bool>? isFrozen = null)
     {
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
-        network.to(computeDtype);
+        bool same = computeDtype == ScalarType.Float32;
+        _frozen = network.named_parameters().Where(p => isFrozen?.Invoke(p.name) ?? false)
+            .ToDictionary(p => p.name, p => same ? null : p.parameter.detach().to(CPU, copy: true).DetachFromDisposeScope());     // a GPU needs its memory
         List<(string Name, Parameter Value)> parameters =
         [
-            .. network.named_parameters().OrderBy(p => IsBlockMatrix(p.name, p.parameter) ? 0 : IsDecayed(p.name, p.parameter) ? 1 : 2)
+            .. network.named_parameters().Where(p => !_frozen.ContainsKey(p.name))
+                .OrderBy(p => IsBlockMatrix(p.name, p.parameter) ? 0 : IsDecayed(p.name, p.parameter) ? 1 : 2)
                 .ThenBy(p => IsBlockMatrix(p.name, p.parameter) ? string.Join('×', p.parameter.shape) : "", StringComparer.Ordinal),
         ];
         Layout = [.. Offsets(parameters)];
@@ -27,17 +33,21 @@ internal sealed class FlatParameters : IDisposable
         DecayedCount = parameters.Where(p => IsDecayed(p.Name, p.Value)).Sum(p => p.Value.numel());
         Master = cat([.. parameters.Select(p => p.Value.flatten().to(ScalarType.Float32))], 0).DetachFromDisposeScope();
         Gradient = zeros_like(Master).DetachFromDisposeScope();
-        bool same = computeDtype == ScalarType.Float32;
         _computed = same ? Master : Master.to(computeDtype).DetachFromDisposeScope();
         _computedGradient = same ? Gradient : zeros_like(_computed).DetachFromDisposeScope();
-        foreach ((FlatEntry entry, (_, Parameter parameter)) in Layout.Zip(parameters))
+        network.to(computeDtype);                           // after the masters were taken: it rounds
+        Dictionary<string, FlatEntry> places = Layout.ToDictionary(entry => entry.Name);
+        foreach ((string name, Parameter parameter) in network.named_parameters())
         {
-            parameter.set_(entry.View(_computed));          // the parameter now shares the buffer's storage
-            parameter.grad = entry.View(_computedGradient);
+            parameter.requires_grad = places.TryGetValue(name, out FlatEntry? place);
+            if (place is null)
+                continue;
+            parameter.set_(place.View(_computed));          // the parameter now shares the buffer's storage
+            parameter.grad = place.View(_computedGradient);
         }
     }
 
-    /// <summary>Where each parameter lies in the buffers.</summary>
+    /// <summary>Where each trained parameter lies in the buffers.</summary>
     public IReadOnlyList<FlatEntry> Layout { get; }
 
     /// <summary>The first this many values are the weight matrices of the transformer blocks, those of one shape side by side.</summary>
@@ -74,7 +84,7 @@ internal sealed class FlatParameters : IDisposable
 
     public void ZeroGradient() => _computedGradient.zero_();
 
-    /// <summary>Gives the network 32-bit parameters of its own again, with these weights [N].</summary>
+    /// <summary>Gives the network 32-bit parameters of its own again: these weights [N], and the frozen ones as they were.</summary>
     public void Release(TransfusionNetwork network, Tensor weights)
     {
         using var noGradient = no_grad();
@@ -87,13 +97,19 @@ internal sealed class FlatParameters : IDisposable
         }
         network.to(ScalarType.Float32);
         foreach ((string name, Parameter parameter) in network.named_parameters())
-            parameter.copy_(Layout.Single(entry => entry.Name == name).View(weights));
+        {
+            if (!_frozen.TryGetValue(name, out Tensor? source))
+                source = Layout.Single(entry => entry.Name == name).View(weights);
+            if (source is not null)
+                parameter.copy_(source);
+            parameter.requires_grad = true;
+        }
     }
 
     public void Dispose()
     {
-        foreach (Tensor tensor in (Tensor[])[Master, Gradient, _computed, _computedGradient])
-            tensor.Dispose();
+        foreach (Tensor? tensor in (Tensor?[])[Master, Gradient, _computed, _computedGradient, .. _frozen.Values])
+            tensor?.Dispose();
     }
 
     private static bool IsDecayed(string name, Tensor parameter) =>

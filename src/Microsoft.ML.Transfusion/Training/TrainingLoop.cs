@@ -17,7 +17,7 @@ internal sealed class TrainingLoop(TransfusionNetwork network, TransfusionConfig
         var random = new Random(options.Seed);
         using var generator = new Generator((ulong)options.Seed, CPU);
         var batches = new BatchGrouping(documents, config.Diffusion, options.Optimizer.BatchSize, random);
-        using var parameters = new FlatParameters(network, Precision.Resolve(options.Precision, options.Device));
+        using var parameters = new FlatParameters(network, Precision.Resolve(options.Precision, options.Device), options.IsFrozen);
         using Muon? muon = options.Optimizer.Type == OptimizerType.Muon ? new Muon(parameters, options.Optimizer) : null;
         using var adam = new AdamW(parameters, options.Optimizer, start: muon is null ? 0 : parameters.BlockMatrixCount);
         using var average = new ExponentialMovingAverage(parameters.Master, options.Optimizer.EmaDecay);
@@ -41,13 +41,17 @@ internal sealed class TrainingLoop(TransfusionNetwork network, TransfusionConfig
             parameters.ZeroGradient();
             NoiseDraw? draw = batch.Images is null ? null : NoiseDraw.Random(batch, config.Diffusion, generator);
             LossParts loss = TransfusionLoss.Compute(network, diffusion, batch, config.Image, draw);
-            loss.Total(config.Diffusion.DiffusionLossWeight).backward();
-            parameters.GatherGradient();
-            GradientClipping.Clip(parameters.Gradient, options.Optimizer.MaxGradientNorm);
-            muon?.Step(learningRate);
-            adam.Step(learningRate);
-            parameters.ScatterMaster();
-            average.Update();
+            Tensor total = loss.Total(config.Diffusion.DiffusionLossWeight);
+            if (total.requires_grad)                        // else: a batch of text alone, and the text path is frozen
+            {
+                total.backward();
+                parameters.GatherGradient();
+                GradientClipping.Clip(parameters.Gradient, options.Optimizer.MaxGradientNorm);
+                muon?.Step(learningRate);
+                adam.Step(learningRate);
+                parameters.ScatterMaster();
+                average.Update();
+            }
             step++;
             meter.Add(loss.LanguageLoss?.mean().ToDouble(), loss.DiffusionLoss?.mean().ToDouble(), batch.Positions, rows.Count);
             double fraction = Fraction(step, meter.Elapsed);

@@ -17,4 +17,13 @@ internal sealed record TrainingOptions(
     bool HorizontalFlip = false,
     int ValidationInterval = 500,
     IProgress<TrainingProgress>? Progress = null,
-    CancellationToken CancellationToken = default);
+    CancellationToken CancellationToken = default)
+{
+    private static readonly string[] TextPath = ["embed_tokens.", "layers.", "norm.", "lm_head."];
+
+    /// <summary>Whether the text path, all that a language model has, keeps its weights, and the image parts alone are trained.</summary>
+    public bool FreezesText { get; init; }
+
+    /// <summary>Whether the parameter of this name keeps its value.</summary>
+    public bool IsFrozen(string name) => FreezesText && Array.Exists(TextPath, part => name.StartsWith(part, StringComparison.Ordinal));
+}

@@ -40,6 +40,22 @@ public sealed class RmsNormTests : IDisposable
     }
 
     [Fact]
+    public void Backward_gives_a_frozen_weight_no_gradient_and_the_input_the_same_one()
+    {
+        using var norm = new RmsNorm(16, Epsilon);
+        Tensor values = randn([3, 16], generator: _generator), input = values.clone().requires_grad_(), again = values.clone().requires_grad_();
+        norm.forward(input).square().sum().backward();
+        Assert.NotNull(norm.get_parameter("weight")!.grad);
+        norm.get_parameter("weight")!.grad = null;
+        norm.get_parameter("weight")!.requires_grad = false;
+        norm.forward(again).square().sum().backward();
+
+        TensorAssert.Close(input.grad!, again.grad!, 0);
+        Assert.Null(norm.get_parameter("weight")!.grad);
+        Assert.False(norm.forward(values).requires_grad);
+    }
+
+    [Fact]
     public void Forward_and_backward_leave_nothing_behind_but_the_gradients()
     {
         using var norm = new RmsNorm(16, Epsilon);

@@ -96,6 +96,14 @@ public sealed class FlatParametersTests : IDisposable
         _network.Logits(ones(1, _network.Config.HiddenSize)).sum().backward();
     }
 
+    [Fact]
+    public void Master_begins_with_the_network_s_weights_unrounded()
+    {
+        Dictionary<string, Tensor> before = _network.state_dict().ToDictionary(pair => pair.Key, pair => pair.Value.detach().clone());
+        using var flat = new FlatParameters(_network, ScalarType.BFloat16);
+        Assert.All(flat.Layout, entry => TensorAssert.Close(before[entry.Name], entry.View(flat.Master), 0, entry.Name));
+    }
+
     [Theory]
     [InlineData(ScalarType.Float32)]
     [InlineData(ScalarType.BFloat16)]
