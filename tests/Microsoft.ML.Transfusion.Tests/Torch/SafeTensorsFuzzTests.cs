@@ -1,4 +1,5 @@
 // Ten thousand spoilt files: each is read right or refused with a clean error, by every reader alike, in memory no larger than the file.
+// They keep the garbage collector busy, and TorchSharp's Scalar may be finalized while native code still reads it: so no test runs beside.
 using System.Buffers.Binary;
 using System.Diagnostics;
 using System.Text.Json;
@@ -9,6 +10,8 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion.Tests.Torch;
 
+[CollectionDefinition(nameof(SafeTensorsFuzzTests), DisableParallelization = true)]
+[Collection(nameof(SafeTensorsFuzzTests))]
 public sealed class SafeTensorsFuzzTests(ITestOutputHelper output) : IDisposable
 {
     private const int Files = 10_000;
