@@ -6,7 +6,7 @@ using Microsoft.ML.Transfusion.Serialization;
 namespace Microsoft.ML.Transfusion;
 
 /// <summary>Generation of text and images: <c>mlContext.Generation</c>.</summary>
-public sealed class GenerationCatalog
+public sealed partial class GenerationCatalog
 {
     private readonly MLContext _context;
 

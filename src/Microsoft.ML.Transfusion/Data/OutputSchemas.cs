@@ -12,7 +12,7 @@ internal static class OutputSchemas
         [nameof(TransfusionScore.LanguageLoss), nameof(TransfusionScore.DiffusionLoss), nameof(TransfusionScore.TokenCount)];
 
     private const string SlotNames = "SlotNames";                  // ML.NET's name for this annotation
-    private const string GeneratedFrom = "GeneratedFrom";          // the input columns' names, separated by commas
+    public const string GeneratedFrom = "GeneratedFrom";           // the input columns' names, separated by commas
 
     private static VectorDataViewType SlotNamesType => new(TextDataViewType.Instance, ScoreSlots.Count);
 

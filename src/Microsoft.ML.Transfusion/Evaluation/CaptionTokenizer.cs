@@ -51,8 +51,8 @@ internal static partial class CaptionTokenizer
         | \b(?:mr|mrs|ms|dr|prof|st|jr|sr|vs|etc|inc|ltd|co|corp|ave|blvd|rd|mt|ft)\.
         | \b[a-z]\.(?=\s+\S)
         | \bcan(?=not\b) | \b(?:gon|wan)(?=na\b) | \bgot(?=ta\b) | \b(?:lem|gim)(?=me\b)
-        | (?<!\w)'(?:(?:s|m|d|re|ve|ll|em|til|cause)\b | t(?=is\b|was\b) | n' | \d\ds?\b)
-        | (?<!\S)[-+]?\d+(?:[.,:]\d+)*(?![\p{L}\p{N}_/'-])
+        | (?<!\w)'(?:(?:s|m|d|re|ve|ll|em|til|cause)\b | t(?=\s*(?:is|was)\b) | n' | \d\ds?\b)
+        | (?<!\S)[-+]?\d+(?:[.,:]\d+)*(?![\p{L}\p{N}_/\\'-])
         | [\p{L}\p{M}\p{N}_]+(?:(?:-|\\?/|'(?=\p{L})|(?<=\d)[.,:](?=\d))[\p{L}\p{M}\p{N}_]+)*
         | \.{3,} | -{2,} | [?!]+ | '' | `` | \\?[/*]
         | [!-~“”«»‘–—…€£¢½¼¾⅓⅔]
