@@ -10,14 +10,6 @@ internal static partial class CaptionTokenizer
     /// <summary>What coco-caption drops. Its list has brackets too, but in upper case, which no lower-cased token equals: brackets stay.</summary>
     private static readonly HashSet<string> Dropped = ["''", "'", "``", "`", ".", "?", "!", ",", ":", "-", "--", "...", ";"];
 
-    /// <summary>How the Treebank writes what was no plain ASCII text in its day.</summary>
-    private static readonly Dictionary<string, string> Spellings = new()
-    {
-        ["("] = "-lrb-", [")"] = "-rrb-", ["{"] = "-lcb-", ["}"] = "-rcb-", ["["] = "-lsb-", ["]"] = "-rsb-",
-        ["\""] = "''", ["“"] = "``", ["”"] = "''", ["«"] = "``", ["»"] = "''", ["‘"] = "`", ["–"] = "--", ["—"] = "--", ["…"] = "...",
-        ["€"] = "$", ["£"] = "#", ["¢"] = "cents", ["½"] = @"1\/2", ["¼"] = @"1\/4", ["¾"] = @"3\/4", ["⅓"] = @"1\/3", ["⅔"] = @"2\/3",
-    };
-
     /// <summary>The words of a caption, in lower case and without punctuation.</summary>
     public static string[] Split(string caption)
     {
@@ -27,17 +19,33 @@ internal static partial class CaptionTokenizer
             .Select(Spell).Where(token => !Dropped.Contains(token))];
     }
 
-    private static string Spell(string token)
+    /// <summary>How the Treebank writes what was no plain text in its day.</summary>
+    private static string Spell(string token) => token switch
     {
-        if (Spellings.TryGetValue(token, out string? spelling))
-            return spelling;
-        if (token.Length > 2 && token.All(character => character == '-'))
-            return "--";
-        if (token.Length > 3 && token.All(character => character == '.'))
-            return "...";
-        return token.StartsWith("http", StringComparison.Ordinal) || token.StartsWith("www.", StringComparison.Ordinal)
-            ? token : UnescapedSlashOrStar().Replace(token, @"\$0");
-    }
+        "(" => "-lrb-",
+        ")" => "-rrb-",
+        "{" => "-lcb-",
+        "}" => "-rcb-",
+        "[" => "-lsb-",
+        "]" => "-rsb-",
+        "“" or "«" => "``",
+        "”" or "»" or "\"" => "''",
+        "‘" => "`",
+        "…" => "...",
+        "–" or "—" => "--",
+        "€" => "$",
+        "£" => "#",
+        "¢" => "cents",
+        "½" => @"1\/2",
+        "¼" => @"1\/4",
+        "¾" => @"3\/4",
+        "⅓" => @"1\/3",
+        "⅔" => @"2\/3",
+        ['-', '-', ..] when token.AsSpan().Trim('-').IsEmpty => "--",
+        ['.', '.', ..] when token.AsSpan().Trim('.').IsEmpty => "...",
+        ['h', 't', 't', 'p', ..] or ['w', 'w', 'w', '.', ..] => token,
+        _ => UnescapedSlashOrStar().Replace(token, @"\$0"),
+    };
 
     // From the top: addresses; what is cut already; abbreviations, which keep their full stop; can·not and its like; clipped words; numbers
     // with a sign; words with hyphens, slashes and apostrophes inside; runs of punctuation; the rest of ASCII, currencies and fractions.

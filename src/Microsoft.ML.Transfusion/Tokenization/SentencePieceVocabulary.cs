@@ -1,31 +1,45 @@
-// A SentencePiece model (Kudo and Richardson 2018), BPE or unigram, read and run by Microsoft.ML.Tokenizers. Two habits of the original
-// that it lacks are added here. What its models leave out stays out: unknown characters without byte fallback, and odd white space.
+// A SentencePiece model (Kudo and Richardson 2018), BPE or unigram. Microsoft.ML.Tokenizers finds the pieces; what surrounds that is here,
+// as the original does it: normalization of BPE models too, symbols that a user defined, and unknown characters on the way back.
+using System.Text;
 using Microsoft.ML.Tokenizers;
 
 namespace Microsoft.ML.Transfusion.Tokenization;
 
-internal static class SentencePieceVocabulary
+internal sealed class SentencePieceVocabulary
 {
     public const string FileName = "tokenizer.model";
-    private const string WordStart = "\u2581";                     // ▁, which stands for the space before a word
+    public const string Space = "\u2581";                          // ▁
+
+    private readonly SentencePieceTokenizer _tokenizer;
+    private readonly SentencePieceModel _model;
+    private readonly UserDefinedSymbols _symbols;
+    private readonly SentencePieceNormalizer _normalizer;
+
+    private SentencePieceVocabulary(byte[] contents)
+    {
+        using var stream = new MemoryStream(contents);
+        _tokenizer = SentencePieceTokenizer.Create(stream, addBeginningOfSentence: false, addEndOfSentence: false);
+        _model = SentencePieceModel.Parse(contents);
+        _symbols = new UserDefinedSymbols(_model);
+        _normalizer = new SentencePieceNormalizer(_model, _symbols);
+    }
 
     public static TextVocabulary Load(byte[] contents)
     {
-        SentencePieceTokenizer tokenizer = Create(contents);
-        bool dropsSingles = tokenizer.EncodeToIds("a").Count == 0; // BPE models that remove extra spaces lose a text of one character
-        return new TextVocabulary(TextVocabulary.SizeOf([.. tokenizer.Vocabulary.Values]), text => Encode(tokenizer, text, dropsSingles), tokenizer.Decode)
+        SentencePieceVocabulary vocabulary = Create(contents);
+        SentencePieceTokenizer tokenizer = vocabulary._tokenizer;
+        return new TextVocabulary(TextVocabulary.SizeOf([.. tokenizer.Vocabulary.Values]), vocabulary.Encode, vocabulary.Decode)
         {
             BeginOfSequence = Own(tokenizer, tokenizer.BeginningOfSentenceToken, tokenizer.BeginningOfSentenceId),
             EndOfSequence = Own(tokenizer, tokenizer.EndOfSentenceToken, tokenizer.EndOfSentenceId),
         };
     }
 
-    private static SentencePieceTokenizer Create(byte[] contents)
+    private static SentencePieceVocabulary Create(byte[] contents)
     {
         try
         {
-            using var stream = new MemoryStream(contents);
-            return SentencePieceTokenizer.Create(stream, addBeginningOfSentence: false, addEndOfSentence: false);
+            return new SentencePieceVocabulary(contents);
         }
         catch (Exception exception) when (exception is not OutOfMemoryException)   // the parser throws whatever a wrong byte leads to
         {
@@ -38,19 +52,56 @@ internal static class SentencePieceVocabulary
     private static int? Own(SentencePieceTokenizer tokenizer, string token, int id) =>
         tokenizer.Vocabulary.TryGetValue(token, out int found) && found == id ? id : null;
 
-    private static List<int> Encode(SentencePieceTokenizer tokenizer, string text, bool dropsSingles)
+    private List<int> Encode(string text)
     {
-        string word = text.Trim(' ');
-        IReadOnlyList<int> ids = dropsSingles && word.Length == 1
-            ? tokenizer.EncodeToIds(tokenizer.AddDummyPrefix ? WordStart + word : word, considerNormalization: false)
-            : tokenizer.EncodeToIds(text);
-        List<int> result = new(ids.Count);
-        foreach (int id in ids)
+        List<int> result = [];
+        foreach (int id in _symbols.Split(_normalizer.Normalize(text)).SelectMany(part => part.Id is { } symbol ? [symbol]
+            : _tokenizer.EncodeToIds(part.Text, considerPreTokenization: false, considerNormalization: false)))
         {
-            bool repeated = id == tokenizer.UnknownId && !tokenizer.ByteFallback && result.Count > 0 && result[^1] == id;
+            bool repeated = id == _tokenizer.UnknownId && !_tokenizer.ByteFallback && result.Count > 0 && result[^1] == id;
             if (!repeated)                                         // a run of unknown characters is one unknown token
                 result.Add(id);
         }
         return result;
+    }
+
+    private string Decode(IEnumerable<int> ids)
+    {
+        var text = new StringBuilder();
+        List<byte> bytes = [];
+        bool atStart = true, prefixTaken = false;
+        foreach ((string piece, PieceKind kind) in ids.Where(id => id < _model.Pieces.Count).Select(id => _model.Pieces[id]))
+        {
+            if (kind == PieceKind.Byte)
+            {
+                bytes.Add(SentencePieceModel.ByteOf(piece));
+                continue;
+            }
+            AppendBytes(text, bytes);
+            atStart &= !prefixTaken && text.Length == 0;
+            bool takePrefix = atStart && (_model.AddDummyPrefix || _model.RemoveExtraWhitespaces) && kind is not (PieceKind.Control or PieceKind.Unknown)
+                && piece.StartsWith(Space, StringComparison.Ordinal);
+            prefixTaken = takePrefix && !_model.RemoveExtraWhitespaces;
+            text.Append(kind switch
+            {
+                PieceKind.Control => "",
+                PieceKind.Unknown => _model.UnknownSurface,
+                _ => (takePrefix ? piece[Space.Length..] : piece).Replace(Space, " ", StringComparison.Ordinal),
+            });
+        }
+        AppendBytes(text, bytes);
+        return text.ToString();
+    }
+
+    /// <summary>Appends the characters that bytes make up; each byte that is part of none becomes U+FFFD.</summary>
+    private static void AppendBytes(StringBuilder text, List<byte> bytes)
+    {
+        for (ReadOnlySpan<byte> rest = bytes.ToArray(); rest.Length > 0;)
+        {
+            bool valid = Rune.DecodeFromUtf8(rest, out Rune character, out int consumed) == System.Buffers.OperationStatus.Done;
+            text.Append(character.ToString());
+            rest = rest[(valid ? consumed : 1)..];
+        }
+        bytes.Clear();
     }
 }
