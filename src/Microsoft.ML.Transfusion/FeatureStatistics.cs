@@ -64,9 +64,10 @@ public sealed class FeatureStatistics
         using FileStream stream = File.OpenRead(path);
         Dictionary<string, NumpyArray> arrays = NumpyArchive.Read(stream, path);
         if (arrays.TryGetValue(MeanName, out NumpyArray? mean) && arrays.TryGetValue(CovarianceName, out NumpyArray? covariance)
-            && mean.Shape is [int dimension] && covariance.Shape is [int rows, int columns] && rows == dimension && columns == dimension && dimension > 0)
+            && mean.Shape is [int dimension] && covariance.Shape is [int rows, int columns] && rows == dimension && columns == dimension && dimension > 0
+            && mean.Values.All(double.IsFinite) && covariance.Values.All(double.IsFinite))
             return new FeatureStatistics(mean.Values, covariance.Values);
-        throw new FormatException($"{path} holds no mean 'mu' [D] and covariance 'sigma' [D, D]. Write it with pytorch_fid --save-stats or FeatureStatistics.Save.");
+        throw new FormatException($"{path} holds no mean 'mu' [D] and covariance 'sigma' [D, D] of finite numbers. Write it with pytorch_fid --save-stats or FeatureStatistics.Save.");
     }
 
     /// <summary>Writes <c>mu</c> and <c>sigma</c> as float64. An existing file is replaced as a whole.</summary>

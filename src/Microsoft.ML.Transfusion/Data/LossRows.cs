@@ -17,7 +17,7 @@ internal sealed class LossRows(DataViewSchema.Column score, IReadOnlyList<DataVi
 
     public static LossRows? Create(EvaluatedColumns columns, DataViewSchema schema, EvaluationOptions options) =>
         columns.Score(options.ScoreColumnName, EvaluationOptions.DefaultScore) is { } score
-            ? new LossRows(score, TextsOf(score, schema) ?? (columns.Text(options.LabelColumnName, EvaluationOptions.DefaultLabel) is { } label ? [label] : null)) : null;
+            ? new LossRows(score, TextsOf(score, schema) ?? (columns.Texts(options.LabelColumnName, EvaluationOptions.DefaultLabel) is { Type: TextDataViewType } label ? [label] : null)) : null;
 
     public void Open(DataViewRow row)
     {

@@ -32,9 +32,9 @@ internal sealed class CiderD(CaptionDocumentFrequencies frequencies)
         Dictionary<string, double>[] entries = [.. Enumerable.Range(1, NGrams.LargestOrder).Select(order => NGrams.Count(words, order)
             .ToDictionary(run => run.Key, run => run.Value * (_logDocuments - Math.Log(Math.Max(1, frequencies.Of(run.Key))))))];
         double[] norms = [.. entries.Select(vector => Math.Sqrt(vector.Values.Sum(value => value * value)))];
-        return new Vectors(entries, norms, Math.Max(0, words.Length - 1));
+        return new Vectors(entries, norms, words.Length);
     }
 
-    /// <param name="Length">In pairs of neighbouring words, as the original counts.</param>
+    /// <param name="Length">In words. The original counts pairs of neighbours; only differences matter, and they are the same.</param>
     private sealed record Vectors(Dictionary<string, double>[] Entries, double[] Norms, int Length);
 }

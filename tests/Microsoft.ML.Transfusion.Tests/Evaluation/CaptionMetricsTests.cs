@@ -23,6 +23,10 @@ public class CaptionMetricsTests
     }
 
     [Fact]
+    public void Bleu_takes_the_shorter_of_two_references_that_are_as_close() =>
+        Assert.Equal(1, BleuScore.Of(Pair("a red dog runs", "a red dog", "a red dog runs home"))[0], 1e-8);
+
+    [Fact]
     public void Cider_of_one_picture_needs_frequencies_of_others()
     {
         CaptionPair pair = Perfect[0];
