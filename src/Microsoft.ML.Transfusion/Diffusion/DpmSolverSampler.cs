@@ -40,13 +40,11 @@ internal sealed class DpmSolverSampler : DiffusionSampler
         int order = OrderOf(step);
         if (order > 1)
         {
-            double ofSlope = to.Signal * ((decay - 1) / h + 1), ofCurve = -to.Signal * ((decay - 1 + h) / (h * h) - 0.5);   // integrals of λ and of λ²
             (Tensor slope, Tensor? curve) = Differences(step, order, h);
-            if (order == 2 && _options.Type == DpmSolverType.Midpoint)
-                ofSlope = to.Signal * (1 - decay) / 2;
-            next += ofSlope * slope;
+            bool isMidpoint = order == 2 && _options.Type == DpmSolverType.Midpoint;
+            next += to.Signal * (isMidpoint ? (1 - decay) / 2 : (decay - 1) / h + 1) * slope;
             if (curve is not null)
-                next += ofCurve * curve;
+                next -= to.Signal * ((decay - 1 + h) / (h * h) - 0.5) * curve;
         }
         return next.MoveToOuterDisposeScope();
     }
