@@ -49,6 +49,20 @@ public sealed class GaussianDiffusionTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Predictions))]
+    public void Interpret_clips_the_image_and_leaves_the_rest_of_the_noisy_image_to_the_noise(PredictionType prediction)
+    {
+        using var diffusion = new GaussianDiffusion(new DiffusionConfig { Prediction = prediction }, CPU);
+        (Tensor guess, Tensor noisy) = (randn([2, 3, 4, 4], generator: _generator) * 3, randn([2, 3, 4, 4], generator: _generator) * 3);
+        NoiseLevel level = diffusion.Schedule.LevelAt(600);
+
+        (Tensor sample, Tensor noise) = diffusion.Interpret(guess, noisy, level, sampleBound: 0.5);
+
+        TensorAssert.Close(diffusion.Interpret(guess, noisy, level).Sample.clamp(-0.5, 0.5), sample, 0);
+        TensorAssert.Close(noisy, level.Signal * sample + level.Spread * noise, 1e-5);
+    }
+
+    [Theory]
+    [MemberData(nameof(Predictions))]
     public void Loss_is_the_mean_squared_error_of_each_image_in_what_is_predicted(PredictionType prediction)
     {
         using var diffusion = new GaussianDiffusion(new DiffusionConfig { Prediction = prediction }, CPU);
