@@ -1,16 +1,26 @@
 // How images are noised, what the network predicts, and how pairs are laid out for it. Defaults are the paper's (Transfusion §2.2, §4.1).
 namespace Microsoft.ML.Transfusion;
 
+/// <summary>Which process turns images into noise and back.</summary>
+public enum DiffusionObjective
+{
+    /// <summary>Gaussian diffusion by a noise schedule (Ho et al. 2020); the paper's.</summary>
+    Ddpm,
+
+    /// <summary>Flow matching: straight paths from the image to the noise (Lipman et al. 2023, Liu et al. 2022).</summary>
+    FlowMatching,
+}
+
 /// <summary>The noise schedule: how much signal is left at each timestep.</summary>
 public enum NoiseScheduleType
 {
     /// <summary>Squared cosine of Nichol and Dhariwal 2021; the paper's.</summary>
     Cosine,
 
-    /// <summary>β rises linearly from 1e-4 to 0.02 (Ho et al. 2020).</summary>
+    /// <summary>β rises linearly, from 1e-4 to 0.02 unless told otherwise (Ho et al. 2020).</summary>
     Linear,
 
-    /// <summary>√β rises linearly from √0.00085 to √0.012 (Stable Diffusion).</summary>
+    /// <summary>√β rises linearly, from √0.00085 to √0.012 unless told otherwise (Stable Diffusion).</summary>
     ScaledLinear,
 }
 
@@ -20,7 +30,7 @@ public enum PredictionType
     /// <summary>The noise ε; the paper's.</summary>
     Epsilon,
 
-    /// <summary>The velocity √ᾱ·ε − √(1 − ᾱ)·x₀ (Salimans and Ho 2022).</summary>
+    /// <summary>The velocity: √ᾱ·ε − √(1 − ᾱ)·x₀ (Salimans and Ho 2022), or ε − x₀ of flow matching.</summary>
     Velocity,
 
     /// <summary>The clean image x₀.</summary>
@@ -53,8 +63,29 @@ public sealed record DiffusionConfig
         ImageFirstShare = 0.3,
     };
 
+    /// <summary>Flow matching instead of the paper's DDPM: the network predicts the velocity ε − x₀ at any noise level σ = t / T.</summary>
+    public static DiffusionConfig Flow => new() { Objective = DiffusionObjective.FlowMatching, Prediction = PredictionType.Velocity };
+
+    /// <summary>
+    /// The process; <see cref="DiffusionObjective.Ddpm"/> by default. <see cref="DiffusionObjective.FlowMatching"/> has no noise schedule and needs
+    /// <see cref="Prediction"/> to be <see cref="PredictionType.Velocity"/>, as <see cref="Flow"/> sets it.
+    /// </summary>
+    public DiffusionObjective Objective { get; init; } = DiffusionObjective.Ddpm;
+
     /// <summary>The noise schedule; <see cref="NoiseScheduleType.Cosine"/> by default.</summary>
     public NoiseScheduleType Schedule { get; init; } = NoiseScheduleType.Cosine;
+
+    /// <summary>β of the first timestep, in (0, 1), for the two linear schedules. Null, the default, is the schedule's own.</summary>
+    public double? BetaStart { get; init; }
+
+    /// <summary>β of the last timestep, in (0, 1) and not below the first, for the two linear schedules. Null, the default, is the schedule's own.</summary>
+    public double? BetaEnd { get; init; }
+
+    /// <summary>
+    /// Whether the schedule is stretched until the last timestep is pure noise (Lin et al. 2023), where drawing starts; false by default. The linear
+    /// schedules gain from it. The network must not predict ε then, which says nothing of the image at that timestep.
+    /// </summary>
+    public bool ZeroTerminalSnr { get; init; }
 
     /// <summary>What the network predicts; <see cref="PredictionType.Epsilon"/> by default.</summary>
     public PredictionType Prediction { get; init; } = PredictionType.Epsilon;

@@ -84,7 +84,7 @@ public sealed partial class GenerationCatalog
         ArgumentOutOfRangeException.ThrowIfGreaterThan(samplesPerPrompt, 10_000);
         ArgumentOutOfRangeException.ThrowIfLessThan(batchSize, 1);
         options ??= GenerationOptions.Fast;
-        new OptionChecks(Host).Generation(options, nameof(options), model.Config.Diffusion.NumberOfTrainTimesteps);
+        new OptionChecks(Host).Generation(options, nameof(options), model.Config.Diffusion);
         GenEvalPrompt[] prompts = GenEvalFolder.ReadPrompts(promptsPath);
         GenEvalFolder.Save(Host, model, prompts, folder, options, samplesPerPrompt, batchSize, cancellationToken);
     }

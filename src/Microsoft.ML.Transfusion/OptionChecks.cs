@@ -34,13 +34,12 @@ internal sealed class OptionChecks(IExceptionContext context)
             throw context.Process(new ArgumentException($"'{twice.Key}' occurs twice in {option}; column names must differ.", option));
     }
 
-    /// <exception cref="ArgumentException">An option of generation is out of its range.</exception>
-    public void Generation([NotNull] GenerationOptions? generation, string option, int numberOfTrainTimesteps)
+    /// <exception cref="ArgumentException">An option of generation is out of its range, or not for such a model.</exception>
+    public void Generation([NotNull] GenerationOptions? generation, string option, DiffusionConfig model)
     {
         NotNull(generation, option);
-        generation.Validate();
-        That(generation.NumberOfInferenceSteps >= 1 && generation.NumberOfInferenceSteps <= numberOfTrainTimesteps, $"{option}.NumberOfInferenceSteps",
-            generation.NumberOfInferenceSteps, $"in 1…{numberOfTrainTimesteps}, the model's NumberOfTrainTimesteps");
+        generation.Validate(option + ".");
+        generation.RequireFit(model, option + ".");
     }
 
     public void Finite(double value, string option, bool aboveZero = false) =>

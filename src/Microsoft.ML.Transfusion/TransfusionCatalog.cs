@@ -59,7 +59,7 @@ public static class TransfusionCatalog
         ArgumentOutOfRangeException.ThrowIfLessThan(batchSize, 1);
         IHostEnvironment environment = MLNetInternals.EnvironmentOf(catalog);
         if (options is not null)
-            new OptionChecks(environment).Generation(options, nameof(options), model.Config.Diffusion.NumberOfTrainTimesteps);
+            new OptionChecks(environment).Generation(options, nameof(options), model.Config.Diffusion);
         var scoring = new ScoringConfig([new OutputColumn(outputColumnName, kind, [input])], options ?? GenerationOptions.Fast, batchSize);
         return new TransfusionScoringEstimator(environment, model, scoring);
     }

@@ -69,6 +69,7 @@ public sealed class TransfusionModel : IDisposable
         ArgumentNullException.ThrowIfNull(prompt);
         options ??= GenerationOptions.Fast;
         options.Validate();
+        options.RequireFit(Config.Diffusion);
         Document document = ToDocument(prompt);
         using var generator = new Generator((ulong)options.Seed, CPU);
         using IEnumerator<DocumentPart> parts = _generator.Generate(document, options, generator, cancellationToken).GetEnumerator();
@@ -183,6 +184,7 @@ public sealed class TransfusionModel : IDisposable
     internal Tensor[] GenerateImageBatch(IReadOnlyList<string> prompts, GenerationOptions options, CancellationToken cancellationToken)
     {
         options.Validate();
+        options.RequireFit(Config.Diffusion);
         var images = new Tensor[prompts.Count];
         var documents = prompts.Select((prompt, row) => (Row: row, Ids: Tokenizer.Encode(prompt)));
         foreach (var group in documents.GroupBy(document => document.Ids.Length))

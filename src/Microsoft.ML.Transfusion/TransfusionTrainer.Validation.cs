@@ -22,7 +22,7 @@ public sealed partial class TransfusionTrainer
         check.That(Enum.IsDefined(options.Precision), "Precision", options.Precision, "a value of TrainingPrecision");
         check.That(Enum.IsDefined(options.UnreadableImages), "UnreadableImages", options.UnreadableImages, "a value of UnreadableImages");
         check.NotNull(options.Tokenizer, "Tokenizer");
-        check.Generation(options.Generation, "Generation", options.Diffusion.NumberOfTrainTimesteps);
+        check.Generation(options.Generation, "Generation", options.Diffusion);
         // Longer documents are checked row by row; of a pair it is known before that there is an image.
         int needed = SequenceBatch.LengthOf([], 0) + options.Image.PatchCount + 2;
         check.That(options.ColumnNames is not null || options.Transformer.MaxSequenceLength >= needed, "Transformer.MaxSequenceLength", options.Transformer.MaxSequenceLength,
@@ -81,6 +81,7 @@ public sealed partial class TransfusionTrainer
     private static void ValidateDiffusion(OptionChecks check, DiffusionConfig? diffusion)
     {
         check.NotNull(diffusion, "Diffusion");
+        check.That(Enum.IsDefined(diffusion.Objective), "Diffusion.Objective", diffusion.Objective, "a value of DiffusionObjective");
         check.That(Enum.IsDefined(diffusion.Schedule), "Diffusion.Schedule", diffusion.Schedule, "a value of NoiseScheduleType");
         check.That(Enum.IsDefined(diffusion.Prediction), "Diffusion.Prediction", diffusion.Prediction, "a value of PredictionType");
         check.That(diffusion.LossTarget is not { } target || Enum.IsDefined(target), "Diffusion.LossTarget", diffusion.LossTarget, "a value of PredictionType, or null");
@@ -90,6 +91,30 @@ public sealed partial class TransfusionTrainer
         check.Share(diffusion.ImageFirstShare, "Diffusion.ImageFirstShare");
         check.Share(diffusion.ConditionDropout, "Diffusion.ConditionDropout");
         check.That(diffusion.ImageFirstMaxTimestep >= 0, "Diffusion.ImageFirstMaxTimestep", diffusion.ImageFirstMaxTimestep, "at least 0");
+        if (diffusion.Objective == DiffusionObjective.FlowMatching)
+            ValidateFlow(check, diffusion);
+        else
+            ValidateSchedule(check, diffusion);
+    }
+
+    private static void ValidateFlow(OptionChecks check, DiffusionConfig diffusion)
+    {
+        const string Remedy = "with the objective FlowMatching; DiffusionConfig.Flow has it right";
+        check.That(diffusion.Prediction == PredictionType.Velocity, "Diffusion.Prediction", diffusion.Prediction, $"Velocity {Remedy}");
+        check.That(diffusion.LossTarget is null or PredictionType.Velocity, "Diffusion.LossTarget", diffusion.LossTarget, $"null {Remedy}");
+        check.That(diffusion.Schedule == NoiseScheduleType.Cosine, "Diffusion.Schedule", diffusion.Schedule, $"left alone {Remedy}: its noise levels are evenly spaced");
+        check.That(diffusion is { BetaStart: null, BetaEnd: null }, "Diffusion.BetaStart and Diffusion.BetaEnd", diffusion.BetaStart ?? diffusion.BetaEnd, $"null {Remedy}");
+        check.That(!diffusion.ZeroTerminalSnr, "Diffusion.ZeroTerminalSnr", diffusion.ZeroTerminalSnr, $"false {Remedy}: it ends in pure noise as it is");
+    }
+
+    private static void ValidateSchedule(OptionChecks check, DiffusionConfig diffusion)
+    {
+        bool hasBetas = diffusion.Schedule != NoiseScheduleType.Cosine;
+        check.That(diffusion.BetaStart is null || (hasBetas && diffusion.BetaStart is > 0 and < 1), "Diffusion.BetaStart", diffusion.BetaStart, "in (0, 1), or null; null with the schedule Cosine");
+        check.That(diffusion.BetaEnd is null || (hasBetas && diffusion.BetaEnd is > 0 and < 1), "Diffusion.BetaEnd", diffusion.BetaEnd, "in (0, 1), or null; null with the schedule Cosine");
+        check.That(!(diffusion.BetaStart > diffusion.BetaEnd), "Diffusion.BetaEnd", diffusion.BetaEnd, $"at least BetaStart ({diffusion.BetaStart})");
+        check.That(!diffusion.ZeroTerminalSnr || diffusion.Prediction != PredictionType.Epsilon, "Diffusion.Prediction", diffusion.Prediction,
+            "Velocity or Sample with ZeroTerminalSnr: the noise says nothing of an image that has no signal left");
     }
 
     private static void ValidateOptimizer(OptionChecks check, OptimizerConfig? optimizer)

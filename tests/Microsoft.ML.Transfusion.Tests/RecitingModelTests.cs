@@ -23,6 +23,7 @@ public sealed class RecitingModelTests(RecitingModel trained)
     }
 
     [Theory]
+    [InlineData(DiffusionSamplerType.DpmSolver)]
     [InlineData(DiffusionSamplerType.Ddim)]
     [InlineData(DiffusionSamplerType.Ddpm)]
     public void GenerateImage_redraws_every_caption(DiffusionSamplerType sampler)
@@ -32,6 +33,24 @@ public sealed class RecitingModelTests(RecitingModel trained)
 
         Tensor[] drawn = trained.Model.GenerateImageBatch(CaptionedPictures.Captions, Options with { Sampler = sampler }, CancellationToken.None);
 
+        AssertRedrawn(pictures, drawn);
+    }
+
+    [Fact]
+    public void GenerateImage_of_a_flow_matching_model_redraws_every_caption()
+    {
+        using var scope = NewDisposeScope();
+        Tensor[] pictures = [.. Enumerable.Range(0, CaptionedPictures.Captions.Length).Select(CaptionedPictures.Pixels)];
+        TransfusionConfig config = CaptionedPictures.Config with { Diffusion = DiffusionConfig.Flow with { ImageFirstShare = 0.2 } };
+        using TransfusionModel model = TransfusionModel.Train(config, CaptionedPictures.Options(steps: 1500), CaptionedPictures.Tokenizer, CaptionedPictures.Documents, []);
+
+        Tensor[] drawn = model.GenerateImageBatch(CaptionedPictures.Captions, Options, CancellationToken.None);
+
+        AssertRedrawn(pictures, drawn);
+    }
+
+    private static void AssertRedrawn(Tensor[] pictures, Tensor[] drawn)
+    {
         for (int i = 0; i < drawn.Length; i++)
         {
             double[] distances = [.. pictures.Select(picture => (picture - drawn[i]).abs().mean().ToDouble())];

@@ -155,6 +155,12 @@ public sealed class TransfusionModelTests(BriefModel trained)
         { "Temperature", new() { Temperature = double.NaN } },
         { "GuidanceScale", new() { GuidanceScale = double.PositiveInfinity } },
         { "MaxNewTokens", new() { MaxNewTokens = -1 } },
+        { "GuidanceRescale", new() { GuidanceRescale = 1.5 } },
+        { "Eta", new() { Eta = -0.1 } },
+        { "Shift", new() { Shift = 0 } },
+        { "TimestepOffset", new() { TimestepOffset = -1 } },
+        { "DpmSolver", new() { DpmSolver = null! } },
+        { "DpmSolver.Order", new() { DpmSolver = new() { Order = 4 } } },
     };
 
     [Theory]
@@ -164,6 +170,17 @@ public sealed class TransfusionModelTests(BriefModel trained)
         using MLImage picture = CaptionedPictures.Picture(0);
         foreach (Func<object> act in (Func<object>[])[() => _model.Caption(picture, options), () => _model.GenerateImage("a barn", options), () => _model.Generate([], options).ToList()])
             Assert.Contains(name, Assert.Throws<ArgumentOutOfRangeException>(act).Message);
+    }
+
+    [Fact]
+    public void Drawing_names_the_sampler_that_does_not_fit_and_captioning_does_not_mind()
+    {
+        GenerationOptions ofFlow = Options with { Sampler = DiffusionSamplerType.Euler };
+        using MLImage picture = CaptionedPictures.Picture(0);
+
+        Assert.Contains("Auto or DpmSolver, Ddim or Ddpm", Assert.ThrowsAny<ArgumentException>(() => _model.GenerateImage("a barn", ofFlow)).Message, StringComparison.Ordinal);
+        Assert.ThrowsAny<ArgumentException>(() => _model.Generate([], ofFlow).ToList());
+        Assert.NotNull(_model.Caption(picture, ofFlow));
     }
 
     [Fact]

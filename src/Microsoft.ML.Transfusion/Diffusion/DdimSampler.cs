@@ -1,17 +1,28 @@
-// Deterministic implicit sampling (Song et al. 2021, eq. 12 with η = 0): the implied clean image, re-noised with the noise it implies.
+// Implicit sampling (Song et al. 2021, eq. 12): the predicted image, re-noised by the noise that x_t is made of with it, of which a share η is
+// fresh. η = 0 is deterministic; η = 1 is DDPM. After clipping, that noise is what is left of x_t once the clipped image is taken out, as in
+// OpenAI's code: the step then lands where its image and noise say. (diffusers keeps the noise of the unclipped image unless told otherwise.)
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion.Diffusion;
 
-internal sealed class DdimSampler(GaussianDiffusion diffusion, int numberOfInferenceSteps, TimestepSpacing spacing, bool clipSample)
-    : DiffusionSampler(diffusion, numberOfInferenceSteps, spacing, clipSample)
+internal sealed class DdimSampler(GaussianDiffusion diffusion, IReadOnlyList<ReverseStep> steps, double eta, double sampleBound) : DiffusionSampler
 {
-    public override bool IsStochastic => false;
+    public override IReadOnlyList<double> Timesteps { get; } = [.. steps.Select(step => (double)step.Timestep)];
 
-    private protected override Tensor Step(Tensor sample, Tensor impliedNoise, Tensor noisySample, double alphaCumprod, double previousAlphaCumprod, Tensor? noise)
+    public override bool IsStochastic => eta > 0;
+
+    public override Tensor Step(Tensor prediction, int step, Tensor noisySample, Tensor? noise = null)
     {
-        // After clipping, the noise is what is left of x_t once the clipped image is taken out.
-        Tensor remaining = (noisySample - Math.Sqrt(alphaCumprod) * sample) / Math.Sqrt(1 - alphaCumprod);
-        return Math.Sqrt(previousAlphaCumprod) * sample + Math.Sqrt(1 - previousAlphaCumprod) * remaining;
+        using var scope = NewDisposeScope();
+        (Tensor sample, Tensor impliedNoise) = diffusion.Interpret(prediction, noisySample, diffusion.Schedule.LevelAt(steps[step].Timestep), sampleBound);
+        double alphaCumprod = diffusion.Schedule.AlphaCumprodAt(steps[step].Next);
+        double fresh = Round(eta * Round(Math.Sqrt(Posterior.Of(steps[step], diffusion.Schedule).Variance)));
+        double kept = Math.Max(Round(Round(1 - alphaCumprod) - Round(fresh * fresh)), 0);        // next to nothing at first, if η = 1
+        Tensor next = Math.Sqrt(alphaCumprod) * sample + Math.Sqrt(kept) * impliedNoise;
+        if (fresh > 0)
+            next += fresh * (noise ?? throw new ArgumentNullException(nameof(noise), "DDIM with η above 0 adds noise at every step but the last."));
+        return next.MoveToOuterDisposeScope();
     }
+
+    private double Round(double value) => diffusion.Schedule.Round(value);
 }

@@ -1,20 +1,25 @@
-// Ancestral sampling (Ho et al. 2020): the mean of q(x_{t−1} | x_t, x_0), eq. 7, plus noise of its variance.
+// Ancestral sampling (Ho et al. 2020): the mean of q(x_s | x_t, x_0) for the predicted image, plus noise.
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion.Diffusion;
 
-internal sealed class DdpmSampler(GaussianDiffusion diffusion, int numberOfInferenceSteps, TimestepSpacing spacing, bool clipSample)
-    : DiffusionSampler(diffusion, numberOfInferenceSteps, spacing, clipSample)
+internal sealed class DdpmSampler(GaussianDiffusion diffusion, IReadOnlyList<ReverseStep> steps, DdpmVariance variance, double sampleBound) : DiffusionSampler
 {
+    public override IReadOnlyList<double> Timesteps { get; } = [.. steps.Select(step => (double)step.Timestep)];
+
     public override bool IsStochastic => true;
 
-    private protected override Tensor Step(Tensor sample, Tensor impliedNoise, Tensor noisySample, double alphaCumprod, double previousAlphaCumprod, Tensor? noise)
+    public override Tensor Step(Tensor prediction, int step, Tensor noisySample, Tensor? noise = null)
     {
-        double alpha = alphaCumprod / previousAlphaCumprod, beta = 1 - alpha;
-        double sampleWeight = Math.Sqrt(previousAlphaCumprod) * beta / (1 - alphaCumprod);
-        double noisyWeight = Math.Sqrt(alpha) * (1 - previousAlphaCumprod) / (1 - alphaCumprod);
-        Tensor mean = sampleWeight * sample + noisyWeight * noisySample;
-        double variance = (1 - previousAlphaCumprod) / (1 - alphaCumprod) * beta;
-        return variance <= 0 ? mean : mean + Math.Sqrt(variance) * (noise ?? throw new ArgumentNullException(nameof(noise), "DDPM adds noise at every step but the last."));
+        using var scope = NewDisposeScope();
+        var posterior = Posterior.Of(steps[step], diffusion.Schedule);
+        (Tensor sample, _) = diffusion.Interpret(prediction, noisySample, diffusion.Schedule.LevelAt(steps[step].Timestep), sampleBound);
+        Tensor next = posterior.SampleWeight * sample + posterior.NoisyWeight * noisySample;
+        if (steps[step].Next >= 0)                          // a clean image has no noise
+        {
+            double spread = Math.Sqrt(variance == DdpmVariance.FixedSmall ? posterior.Variance : posterior.Beta);
+            next += spread * (noise ?? throw new ArgumentNullException(nameof(noise), "DDPM adds noise at every step but the last."));
+        }
+        return next.MoveToOuterDisposeScope();
     }
 }

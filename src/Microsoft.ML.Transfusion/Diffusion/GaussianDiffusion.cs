@@ -3,19 +3,20 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion.Diffusion;
 
-internal sealed class GaussianDiffusion : IDisposable
+internal sealed class GaussianDiffusion : DiffusionProcess
 {
     private const double MinimumSpread = 0.15;              // floors √(1 − ᾱ) and √ᾱ in the loss weight: the ends of the process would outweigh the rest
     private readonly Tensor _signal;                        // √ᾱ, [T]
     private readonly Tensor _spread;                        // √(1 − ᾱ), [T]
     private readonly Tensor _lossWeight;                    // [T]
-    private readonly PredictionType _prediction;
+    private readonly DiffusionConfig _config;
 
-    public GaussianDiffusion(DiffusionConfig config, Device device)
+    /// <param name="precision">Of the schedule's tables; see <see cref="NoiseSchedule"/>.</param>
+    public GaussianDiffusion(DiffusionConfig config, Device device, ScalarType precision = ScalarType.Float64)
     {
         using var scope = NewDisposeScope();
-        Schedule = new NoiseSchedule(config.Schedule, config.NumberOfTrainTimesteps);
-        _prediction = config.Prediction;
+        Schedule = new NoiseSchedule(config, precision);
+        _config = config;
         Tensor alphasCumprod = tensor(Schedule.AlphasCumprod);
         Tensor ToTable(Tensor values) => values.to(ScalarType.Float32).to(device).DetachFromDisposeScope();
         _signal = ToTable(alphasCumprod.sqrt());
@@ -26,18 +27,17 @@ internal sealed class GaussianDiffusion : IDisposable
 
     public NoiseSchedule Schedule { get; }
 
-    /// <summary>Mixes noise into clean images [N, ..]: x_t = √ᾱ_t · x_0 + √(1 − ᾱ_t) · ε, timesteps [N].</summary>
-    public Tensor AddNoise(Tensor sample, Tensor noise, Tensor timesteps)
+    /// <summary>x_t = √ᾱ_t · x_0 + √(1 − ᾱ_t) · ε.</summary>
+    public override Tensor AddNoise(Tensor sample, Tensor noise, Tensor timesteps)
     {
         using var scope = NewDisposeScope();
         return (At(_signal, timesteps, sample) * sample + At(_spread, timesteps, sample) * noise).MoveToOuterDisposeScope();
     }
 
-    /// <summary>What the network should answer for these images, noises and timesteps.</summary>
-    public Tensor Target(Tensor sample, Tensor noise, Tensor timesteps)
+    public override Tensor Target(Tensor sample, Tensor noise, Tensor timesteps)
     {
         using var scope = NewDisposeScope();
-        Tensor target = _prediction switch
+        Tensor target = _config.Prediction switch
         {
             PredictionType.Epsilon => noise.alias(),
             PredictionType.Velocity => At(_signal, timesteps, sample) * noise - At(_spread, timesteps, sample) * sample,
@@ -47,32 +47,50 @@ internal sealed class GaussianDiffusion : IDisposable
     }
 
     /// <summary>Squared error in the quantity that <see cref="DiffusionConfig.LossTarget"/> names: the mean of each image, [N].</summary>
-    public Tensor Loss(Tensor prediction, Tensor target, Tensor timesteps)
+    public override Tensor Loss(Tensor prediction, Tensor target, Tensor timesteps)
     {
         using var scope = NewDisposeScope();
         Tensor error = (prediction - target).square().flatten(1).mean([1]);                  // [N]
         return (error * _lossWeight.index_select(0, timesteps)).MoveToOuterDisposeScope();
     }
 
-    /// <summary>The clean image and the noise that a prediction at one timestep implies.</summary>
-    public (Tensor Sample, Tensor Noise) Interpret(Tensor prediction, Tensor noisySample, int timestep)
+    /// <summary>The clean image and the noise that a prediction at one noise level implies.</summary>
+    /// <param name="sampleBound">Where the image is clipped; the noise is then what is left of the noisy image. ∞ leaves both.</param>
+    public (Tensor Sample, Tensor Noise) Interpret(Tensor prediction, Tensor noisySample, NoiseLevel level, double sampleBound = double.PositiveInfinity)
     {
         using var scope = NewDisposeScope();
-        double signal = Math.Sqrt(Schedule.AlphasCumprod[timestep]), spread = Math.Sqrt(1 - Schedule.AlphasCumprod[timestep]);
-        (Tensor sample, Tensor noise) = _prediction switch
+        (double signal, double spread) = level;
+        (Tensor sample, Tensor noise) = _config.Prediction switch
         {
             PredictionType.Epsilon => ((noisySample - spread * prediction) / signal, prediction.alias()),
             PredictionType.Velocity => (signal * noisySample - spread * prediction, signal * prediction + spread * noisySample),
             _ => (prediction.alias(), (noisySample - signal * prediction) / spread),
         };
+        if (double.IsFinite(sampleBound))
+        {
+            sample = sample.clamp(-sampleBound, sampleBound);
+            noise = (noisySample - signal * sample) / spread;
+        }
         return (sample.MoveToOuterDisposeScope(), noise.MoveToOuterDisposeScope());
     }
 
-    public void Dispose()
+    public override DiffusionSampler CreateSampler(GenerationOptions options, double sampleBound = ImageBound)
+    {
+        DiffusionSamplerType type = options.RequireFit(_config);
+        if (type == DiffusionSamplerType.DpmSolver)
+            return new DpmSolverSampler(this, options.NumberOfInferenceSteps, options.Spacing, options.TimestepOffset, options.DpmSolver, sampleBound);
+        ReverseStep[] walk = InferenceTimesteps.Walk(InferenceTimesteps.Space(Schedule.NumberOfTimesteps, options.NumberOfInferenceSteps, options.Spacing, options.TimestepOffset));
+        return type == DiffusionSamplerType.Ddpm
+            ? new DdpmSampler(this, walk, options.Variance, sampleBound)
+            : new DdimSampler(this, walk, options.Eta, sampleBound);
+    }
+
+    public override void Dispose()
     {
         _signal.Dispose();
         _spread.Dispose();
         _lossWeight.Dispose();
+        base.Dispose();
     }
 
     /// <summary>How far a quantity moves when x₀ moves by one and x_t stays.</summary>

@@ -22,13 +22,13 @@ internal static class DocumentScorer
         if (documents.Count == 0)
             return [];
         using var inference = inference_mode();
-        using var diffusion = new GaussianDiffusion(config.Diffusion, network.Device);
+        using var diffusion = DiffusionProcess.Create(config.Diffusion, network.Device);
         (float[] language, int[] tokens) = LanguageLosses(network, diffusion, config, special, documents);
         float[] images = DiffusionLosses(network, diffusion, config, special, documents);
         return [.. documents.Select((_, row) => new TransfusionScore(language[row], images[row], tokens[row]))];
     }
 
-    private static (float[] Losses, int[] Tokens) LanguageLosses(TransfusionNetwork network, GaussianDiffusion diffusion, TransfusionConfig config, SpecialTokens special, IReadOnlyList<Document> documents)
+    private static (float[] Losses, int[] Tokens) LanguageLosses(TransfusionNetwork network, DiffusionProcess diffusion, TransfusionConfig config, SpecialTokens special, IReadOnlyList<Document> documents)
     {
         using var scope = NewDisposeScope();
         using SequenceBatch batch = Layout(documents, imageFirst: true, config, special);
@@ -40,7 +40,7 @@ internal static class DocumentScorer
         return (result, batch.TargetsOfRow);
     }
 
-    private static float[] DiffusionLosses(TransfusionNetwork network, GaussianDiffusion diffusion, TransfusionConfig config, SpecialTokens special, IReadOnlyList<Document> documents)
+    private static float[] DiffusionLosses(TransfusionNetwork network, DiffusionProcess diffusion, TransfusionConfig config, SpecialTokens special, IReadOnlyList<Document> documents)
     {
         using SequenceBatch batch = Layout(documents, imageFirst: false, config, special);
         var sums = new float[documents.Count];

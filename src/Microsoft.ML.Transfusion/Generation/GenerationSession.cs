@@ -43,10 +43,10 @@ internal sealed class GenerationSession : IDisposable
     }
 
     /// <summary>The diffusion prediction for noisy images [B, C, H, W] that stand next in every row; the rows do not grow.</summary>
-    public Tensor Denoise(Tensor noisy, int timestep)
+    public Tensor Denoise(Tensor noisy, double timestep)
     {
         using var scope = NewDisposeScope();
-        Tensor timesteps = full(noisy.shape[0], timestep, ScalarType.Int64, _network.Device);
+        Tensor timesteps = full(noisy.shape[0], timestep, ScalarType.Float32, _network.Device);
         Tensor embedded = _network.EmbedPatches(Patches.Patchify(noisy, _image.PatchSize), timesteps);
         Tensor prediction = _network.PredictPatches(_network.Forward(embedded, mask: null, _cache));
         return Patches.Unpatchify(prediction, _image.PatchSize, _image.ImageHeight, _image.ImageWidth).MoveToOuterDisposeScope();

@@ -9,7 +9,7 @@ namespace Microsoft.ML.Transfusion.Generation;
 
 internal sealed class SequenceGenerator(TransfusionNetwork network, TransfusionConfig config, SpecialTokens special, int vocabularySize) : IDisposable
 {
-    private readonly GaussianDiffusion _diffusion = new(config.Diffusion, network.Device);
+    private readonly DiffusionProcess _diffusion = DiffusionProcess.Create(config.Diffusion, network.Device);
 
     /// <summary>Continues prompts of one layout with text until EOS; returns token ids by row, without special tokens.</summary>
     /// <param name="prompts">Documents, as they stand before the answer.</param>
@@ -123,16 +123,16 @@ internal sealed class SequenceGenerator(TransfusionNetwork network, TransfusionC
     private Tensor Denoise(GenerationSession conditional, GenerationSession? unconditional, GenerationOptions options, IReadOnlyList<Generator> generators, CancellationToken cancellationToken)
     {
         using var scope = NewDisposeScope();
-        DiffusionSampler sampler = DiffusionSampler.Create(_diffusion, options);
+        using DiffusionSampler sampler = _diffusion.CreateSampler(options);
         Tensor sample = Noise(generators);
-        foreach (int timestep in sampler.Timesteps)
+        foreach ((int step, double timestep) in sampler.Timesteps.Index())
         {
             cancellationToken.ThrowIfCancellationRequested();
-            using var step = NewDisposeScope();
+            using var stepScope = NewDisposeScope();
             Tensor prediction = conditional.Denoise(sample, timestep);
             if (unconditional is not null)
-                prediction = ClassifierFreeGuidance.Combine(prediction, unconditional.Denoise(sample, timestep), options.GuidanceScale);
-            sample = sampler.Step(prediction, timestep, sample, sampler.IsStochastic ? Noise(generators) : null).MoveToOuterDisposeScope();
+                prediction = ClassifierFreeGuidance.Combine(prediction, unconditional.Denoise(sample, timestep), options.GuidanceScale, options.GuidanceRescale);
+            sample = sampler.Step(prediction, step, sample, sampler.IsStochastic ? Noise(generators) : null).MoveToOuterDisposeScope();
         }
         return sample.MoveToOuterDisposeScope();
     }

@@ -21,7 +21,7 @@ internal sealed class TrainingLoop(TransfusionNetwork network, TransfusionConfig
         using Muon? muon = options.Optimizer.Type == OptimizerType.Muon ? new Muon(parameters, options.Optimizer) : null;
         using var adam = new AdamW(parameters, options.Optimizer, start: muon is null ? 0 : parameters.BlockMatrixCount);
         using var average = new ExponentialMovingAverage(parameters.Master, options.Optimizer.EmaDecay);
-        using var diffusion = new GaussianDiffusion(config.Diffusion, options.Device);
+        using var diffusion = DiffusionProcess.Create(config.Diffusion, options.Device);
         var meter = new ProgressMeter();
         network.train();
 
@@ -67,7 +67,7 @@ internal sealed class TrainingLoop(TransfusionNetwork network, TransfusionConfig
         options.NumberOfSteps is { } steps ? (double)step / steps : 0,
         options.MaxTrainingTime is { } limit ? elapsed / limit : 0));
 
-    private void Report(ProgressMeter meter, int step, double fraction, double learningRate, IReadOnlyList<Document> validation, GaussianDiffusion diffusion)
+    private void Report(ProgressMeter meter, int step, double fraction, double learningRate, IReadOnlyList<Document> validation, DiffusionProcess diffusion)
     {
         bool last = fraction >= 1, validates = validation.Count > 0 && (last || step % options.ValidationInterval == 0);
         if (options.Progress is null || !(last || validates || meter.SinceReport >= ReportInterval))

@@ -18,7 +18,7 @@ internal readonly record struct LossParts(Tensor? LanguageLoss, Tensor? Diffusio
     }
 }
 
-/// <param name="Timesteps">One for each image, int64 [N].</param>
+/// <param name="Timesteps">One for each image, [N]: int64, or 32-bit for flow matching.</param>
 /// <param name="Noise">Standard normal, of the images' shape [N, C, H, W].</param>
 internal sealed record NoiseDraw(Tensor Timesteps, Tensor Noise)
 {
@@ -30,7 +30,9 @@ internal sealed record NoiseDraw(Tensor Timesteps, Tensor Noise)
         Tensor limits = tensor(batch.MaxTimesteps, ScalarType.Float32);
         if (config.Timesteps == TimestepDistribution.HighNoise)
             share = where(limits < config.NumberOfTrainTimesteps, share, 1 - share.square());               // what is to be described is not noised more
-        Tensor timesteps = minimum((share * limits).to(ScalarType.Int64), limits.to(ScalarType.Int64) - 1);
+        Tensor timesteps = config.Objective == DiffusionObjective.FlowMatching
+            ? share * where(limits < config.NumberOfTrainTimesteps, limits - 1, limits)                     // any number up to the limit, or to pure noise
+            : minimum((share * limits).to(ScalarType.Int64), limits.to(ScalarType.Int64) - 1);
         return new NoiseDraw(timesteps.MoveToOuterDisposeScope(), randn(batch.Images!.shape, generator: generator).MoveToOuterDisposeScope());
     }
 }
@@ -39,7 +41,7 @@ internal static class TransfusionLoss
 {
     /// <summary>Noises the images, runs the network once over the batch, and compares.</summary>
     /// <param name="draw">Timesteps and noise for the batch's images; null where it has none.</param>
-    public static LossParts Compute(TransfusionNetwork network, GaussianDiffusion diffusion, SequenceBatch batch, ImageCodecConfig image, NoiseDraw? draw)
+    public static LossParts Compute(TransfusionNetwork network, DiffusionProcess diffusion, SequenceBatch batch, ImageCodecConfig image, NoiseDraw? draw)
     {
         using var scope = NewDisposeScope();
         Device device = network.Device;

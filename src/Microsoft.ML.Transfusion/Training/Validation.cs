@@ -12,7 +12,7 @@ internal static class Validation
     private const int Seed = 20240820;                      // one fixed draw of timesteps and noise for all runs
 
     /// <summary>Mean language loss over tokens and mean diffusion loss over images, documents laid out as they stand; NaN where there are none.</summary>
-    public static (double Language, double Diffusion) Evaluate(TransfusionNetwork network, GaussianDiffusion diffusion, TransfusionConfig config,
+    public static (double Language, double Diffusion) Evaluate(TransfusionNetwork network, DiffusionProcess diffusion, TransfusionConfig config,
         SpecialTokens special, IReadOnlyList<Document> documents, int batchSize)
     {
         using var noGradient = no_grad();

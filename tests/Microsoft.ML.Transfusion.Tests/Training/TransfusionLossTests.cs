@@ -94,6 +94,40 @@ public sealed class TransfusionLossTests : IDisposable
         Assert.Equal(1, draw.Noise.std().ToDouble(), 0.01);
     }
 
+    [Fact]
+    public void Random_draws_any_noise_level_up_to_the_limit_for_flow_matching()
+    {
+        var image = (ImagePart)TinyNetwork.Documents(1)[0].Parts[1];
+        ArrangedDocument document = new([.. Enumerable.Repeat(image, 3000)], [.. Enumerable.Range(0, 3000).Select(i => i % 3 == 0 ? 1000 : i % 3 == 1 ? 501 : 1)]);
+        using SequenceBatch batch = Batch(document);
+
+        float[] timesteps = NoiseDraw.Random(batch, DiffusionConfig.Flow, _generator).Timesteps.data<float>().ToArray();
+
+        float[] free = [.. timesteps.Where((_, i) => i % 3 == 0)], limited = [.. timesteps.Where((_, i) => i % 3 == 1)];
+        Assert.InRange(free.Max(), 990, 1000);
+        Assert.InRange(limited.Max(), 490, 500);
+        Assert.Equal(500, free.Average(), 30f);
+        Assert.Equal(250, limited.Average(), 15f);
+        Assert.InRange(free.Count(timestep => timestep != MathF.Floor(timestep)), 900, 1000);
+        Assert.All(timesteps.Where((_, i) => i % 3 == 2), timestep => Assert.Equal(0, timestep));     // a limit of 0 keeps images clean
+    }
+
+    [Fact]
+    public void Compute_with_flow_matching_is_the_error_in_the_velocity()
+    {
+        Document[] pairs = TinyNetwork.Documents(2);
+        using SequenceBatch batch = Batch([.. pairs.Select(pair => Arrangement.AsIs(pair, DiffusionConfig.Flow))]);
+        NoiseDraw draw = NoiseDraw.Random(batch, DiffusionConfig.Flow, _generator);
+        using var flow = DiffusionProcess.Create(DiffusionConfig.Flow, CPU);
+        using var noGradient = no_grad();
+        foreach ((_, TorchSharp.Modules.Parameter parameter) in _network.named_parameters().Where(parameter => parameter.name.StartsWith("patch_head", StringComparison.Ordinal)))
+            parameter.zero_();                              // predicts zeros
+
+        Tensor loss = TransfusionLoss.Compute(_network, flow, batch, TinyNetwork.Config.Image, draw).DiffusionLoss!;
+
+        TensorAssert.Close((draw.Noise - batch.Images!).square().flatten(1).mean([1]), loss, 1e-5);
+    }
+
     private static SequenceBatch Batch(params ArrangedDocument[] rows) => SequenceBatch.Create(rows, TinyNetwork.Special, RandomNetwork.PatchCount);
 
     private LossParts Compute(SequenceBatch batch, NoiseDraw? draw)

@@ -1,0 +1,81 @@
+// DPM-Solver++ (Lu et al. 2022, algorithm 2 and appendix): solves the deterministic process exactly but for the predicted image, which it
+// extrapolates in λ from the last one, two or three predictions. Good from about 10 steps.
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Transfusion.Diffusion;
+
+internal sealed class DpmSolverSampler : DiffusionSampler
+{
+    private const int FewSteps = 15;                        // below this, the last steps are unstable at a high order
+    private readonly GaussianDiffusion _diffusion;
+    private readonly DpmSolverOptions _options;
+    private readonly double _sampleBound;
+    private readonly NoiseLevel[] _levels;                  // one more than there are steps
+    private readonly Tensor?[] _samples;                    // the predicted image of each step; disposed once the order looks no further back
+
+    public DpmSolverSampler(GaussianDiffusion diffusion, int steps, TimestepSpacing spacing, int offset, DpmSolverOptions options, double sampleBound)
+    {
+        (_diffusion, _options, _sampleBound) = (diffusion, options, sampleBound);
+        (Timesteps, Sigmas) = DpmSolverSigmas.Of(diffusion.Schedule, steps, spacing, offset, options);
+        _levels = [.. Sigmas.Select(diffusion.Schedule.LevelOfSigma)];
+        _samples = new Tensor?[steps];
+    }
+
+    public override IReadOnlyList<double> Timesteps { get; }
+
+    /// <summary>σ before each step, and after the last.</summary>
+    public IReadOnlyList<double> Sigmas { get; }
+
+    public override Tensor Step(Tensor prediction, int step, Tensor noisySample, Tensor? noise = null)
+    {
+        using var scope = NewDisposeScope();
+        if (step >= _options.Order)
+            _samples[step - _options.Order]?.Dispose();
+        Tensor sample = _diffusion.Interpret(prediction, noisySample, _levels[step], _sampleBound).Sample;
+        _samples[step] = sample.DetachFromDisposeScope();
+        NoiseLevel from = _levels[step], to = _levels[step + 1];
+        double h = to.Lambda - from.Lambda, decay = Math.Exp(-h);                               // h = ∞ towards a clean image
+        Tensor next = to.Spread / from.Spread * noisySample + to.Signal * (1 - decay) * sample;
+        int order = OrderOf(step);
+        if (order > 1)
+        {
+            (Tensor slope, Tensor? curve) = Differences(step, order, h);
+            bool isMidpoint = order == 2 && _options.Type == DpmSolverType.Midpoint;
+            next += to.Signal * (isMidpoint ? (1 - decay) / 2 : (decay - 1) / h + 1) * slope;
+            if (curve is not null)
+                next -= to.Signal * ((decay - 1 + h) / (h * h) - 0.5) * curve;
+        }
+        return next.MoveToOuterDisposeScope();
+    }
+
+    public override void Dispose()
+    {
+        foreach (Tensor? sample in _samples)
+            sample?.Dispose();
+        base.Dispose();
+    }
+
+    /// <summary>The order of a step: as many predictions as there are yet, fewer at the end, where λ runs away to the clean image.</summary>
+    private int OrderOf(int step)
+    {
+        int left = Timesteps.Count - step;                  // 1 at the last step
+        bool lowerFinal = _options.LowerOrderFinal && Timesteps.Count < FewSteps;
+        int limit = left == 1 && (lowerFinal || Sigmas[^1] == 0) ? 1 : left == 2 && lowerFinal ? 2 : step + 1;
+        return Math.Min(limit, Math.Min(_options.Order, step + 1));
+    }
+
+    /// <summary>How the predicted image changes with λ, as divided differences over the last predictions, in units of h and h².</summary>
+    private (Tensor Slope, Tensor? Curve) Differences(int step, int order, double h)
+    {
+        double Ratio(int back) => (_levels[step - back].Lambda - _levels[step - back - 1].Lambda) / h;
+        double r0 = Ratio(0);
+        Tensor recent = (_samples[step]! - _samples[step - 1]!) / r0;
+        if (order == 2)
+            return (recent, null);
+        double r1 = Ratio(1);
+        Tensor earlier = (_samples[step - 1]! - _samples[step - 2]!) / r1;
+        Tensor curve = (recent - earlier) / (r0 + r1);
+        return (recent + r0 * curve, curve);
+    }
+}

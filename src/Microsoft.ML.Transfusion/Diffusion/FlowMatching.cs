@@ -1,0 +1,31 @@
+// Flow matching on straight paths (Lipman et al. 2023; Liu et al. 2022): x_σ = (1 − σ) · x_0 + σ · ε, whose velocity dx/dσ = ε − x_0 the network
+// learns. σ = t / T is any number in [0, 1].
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Transfusion.Diffusion;
+
+internal sealed class FlowMatching(DiffusionConfig config) : DiffusionProcess
+{
+    private readonly int _total = config.NumberOfTrainTimesteps;
+
+    public override Tensor AddNoise(Tensor sample, Tensor noise, Tensor timesteps)
+    {
+        using var scope = NewDisposeScope();
+        Tensor sigma = (timesteps.to(ScalarType.Float32) / _total).view([-1, .. Enumerable.Repeat(1L, (int)sample.dim() - 1)]);
+        return ((1 - sigma) * sample + sigma * noise).MoveToOuterDisposeScope();
+    }
+
+    public override Tensor Target(Tensor sample, Tensor noise, Tensor timesteps) => noise - sample;
+
+    public override Tensor Loss(Tensor prediction, Tensor target, Tensor timesteps)
+    {
+        using var scope = NewDisposeScope();
+        return (prediction - target).square().flatten(1).mean([1]).MoveToOuterDisposeScope();
+    }
+
+    public override DiffusionSampler CreateSampler(GenerationOptions options, double sampleBound = ImageBound)
+    {
+        options.RequireFit(config);
+        return new EulerSampler(EulerSampler.Sigmas(_total, options.NumberOfInferenceSteps, options.Spacing, options.Shift), _total, sampleBound);
+    }
+}
