@@ -27,7 +27,7 @@ internal static class Evaluation
     }
 
     /// <summary>Draws held-out captions. Right is a drawing in which the oracle reads what the caption says.</summary>
-    public static IReadOnlyList<(CaptionedPicture Drawing, Judgement Judgement)> Draw(MLContext ml, TransfusionTransformer model, int count, int seed)
+    public static IReadOnlyList<(CaptionedPicture Drawing, Judgement Judgement)> Draw(MLContext ml, TransfusionModel model, int count, int seed, GenerationOptions options)
     {
         List<(CaptionedPicture, Judgement)> drawings = [];
         // One caption and one seed always give the same drawing, so a caption that comes up again is drawn with the next seed.
@@ -37,8 +37,8 @@ internal static class Evaluation
         foreach (IGrouping<int, CaptionedShape> round in rounds)
         {
             IDataView captions = ml.Data.LoadFromEnumerable(round);
-            GenerationOptions options = ShapesTraining.Generation with { Seed = seed + round.Key };
-            IDataView drawn = ml.Transforms.GenerateImages(DrawingColumn, model, nameof(CaptionedShape.Caption), options, batchSize: 128).Fit(captions).Transform(captions);
+            GenerationOptions seeded = options with { Seed = seed + round.Key };
+            IDataView drawn = ml.Transforms.GenerateImages(DrawingColumn, model, nameof(CaptionedShape.Caption), seeded, batchSize: 128).Fit(captions).Transform(captions);
             drawings.AddRange(drawn.GetColumn<MLImage>(DrawingColumn).Zip(round, (picture, row) => Judge(picture, row.Caption)));
         }
         return drawings;

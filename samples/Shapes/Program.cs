@@ -1,5 +1,5 @@
 // The tour: draws its own captioned pictures, trains a Transfusion model on them, lets it caption and draw what it never saw, and writes shapes.zip,
-// drawn.png, curves.png and report.json.
+// drawn.png, curves.png and report.json. With --compare, a saved model draws by many samplers instead.
 using System.CommandLine;
 using Microsoft.ML;
 using Microsoft.ML.Transfusion;
@@ -9,14 +9,17 @@ using Shapes.Data;
 
 RunOptions run = new(defaultMinutes: 5, defaultOutput: "shapes");
 Option<string?> export = new("--export") { Description = "Write pictures and captions.tsv to this folder, and train nothing.", HelpName = "folder" };
-Option<int> count = RunOptions.Positive(new Option<int>("--count") { Description = "Pictures to export.", DefaultValueFactory = _ => 1000 });
-RootCommand command = new("Trains a Transfusion model on drawn, captioned shapes; then it captions and draws shapes it never saw.") { export, count };
+Option<string?> compare = new("--compare") { Description = "Compare samplers, steps and guidance on this saved model, and train nothing.", HelpName = "shapes.zip" };
+Option<int> count = RunOptions.Positive(new Option<int>("--count") { Description = "Pictures to export, or captions to draw by each sampler.", DefaultValueFactory = _ => 1000 });
+RootCommand command = new("Trains a Transfusion model on drawn, captioned shapes; then it captions and draws shapes it never saw.") { export, compare, count };
 run.AddTo(command);
 command.SetAction(parsed =>
 {
     RunSettings settings = run.Read(parsed);
     if (parsed.GetValue(export) is { } folder)
         CaptionedFolder.Write(folder, parsed.GetValue(count), settings.Seed);
+    else if (parsed.GetValue(compare) is { } saved)
+        Compare(saved, settings, parsed.GetValue(count));
     else
         TrainAndEvaluate(settings);
 });
@@ -38,7 +41,7 @@ static void TrainAndEvaluate(RunSettings settings)
         Console.WriteLine($"Captioning {ShapesTraining.NumberOfEvaluations} pictures of compositions it never saw …");
         var captions = Evaluation.Caption(ml, model, ShapesTraining.NumberOfEvaluations, settings.Seed);
         Console.WriteLine($"Drawing {ShapesTraining.NumberOfEvaluations} captions it never saw …");
-        var drawings = Evaluation.Draw(ml, model, ShapesTraining.NumberOfEvaluations, settings.Seed);
+        var drawings = Evaluation.Draw(ml, ml.Generation.GetModel(model), ShapesTraining.NumberOfEvaluations, settings.Seed, ShapesTraining.Generation);
         PictureGrid.Save(settings["drawn.png"], [.. drawings.Take(32).Select(drawing => drawing.Drawing)]);
 
         var judged = drawings.Select(drawing => drawing.Judgement).ToList();
@@ -60,4 +63,11 @@ static void TrainAndEvaluate(RunSettings settings)
         report.Save(settings["report.json"]);
         Console.WriteLine($"Captions correct: {report.CaptionsCorrect:P1}. Drawn correctly: {report.DrawnCorrectly:P1}. Written to {settings.Output}");
     }
+}
+
+static void Compare(string saved, RunSettings settings, int count)
+{
+    Directory.CreateDirectory(settings.Output);
+    MLContext ml = new(seed: settings.Seed);
+    SamplerComparison.Run(ml, ml.Generation.GetModel(ml.Model.Load(saved, out _)), settings, count);
 }
