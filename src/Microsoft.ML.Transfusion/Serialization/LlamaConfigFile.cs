@@ -1,23 +1,23 @@
 // The configuration beside Llama weights: Hugging Face's config.json or Meta's params.json. What this network cannot do is refused by name.
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Microsoft.ML.Transfusion.Sequences;
+using Microsoft.ML.Transfusion.Tokenization;
 
 namespace Microsoft.ML.Transfusion.Serialization;
 
-/// <param name="VocabularySize">Rows of the token table; null where the file leaves it to the weights.</param>
-/// <param name="SpecialTokens">Ids of special tokens by the keys of <see cref="SpecialTokenKeys"/>, as far as the file names them.</param>
-internal sealed record LlamaConfigFile(TransformerConfig Transformer, int? VocabularySize, LlamaNaming Naming, IReadOnlyDictionary<string, int> SpecialTokens)
+/// <param name="Table">The token table; of 0 rows where the file leaves their number to the weights.</param>
+internal sealed record LlamaConfigFile(TransformerConfig Transformer, TokenTable Table, LlamaNaming Naming)
 {
     public const string HuggingFaceName = "config.json";
     public const string MetaName = "params.json";
 
-    public const string BeginOfSequence = "bos_token_id";
-    public const string EndOfSequence = "eos_token_id";
-    public const string Padding = "pad_token_id";
-    public const string BeginOfImage = "boi_token_id";
-    public const string EndOfImage = "eoi_token_id";
+    private const string Padding = "pad_token_id";
+    private const string BeginOfSequence = "bos_token_id";
+    private const string EndOfSequence = "eos_token_id";
+    private const string BeginOfImage = "boi_token_id";             // ours; readers of text models pass over it
+    private const string EndOfImage = "eoi_token_id";
 
-    private static readonly string[] SpecialTokenKeys = [BeginOfSequence, EndOfSequence, Padding, BeginOfImage, EndOfImage];
     private static readonly JsonSerializerOptions Json = new() { WriteIndented = true };
 
     /// <exception cref="FormatException">The contents are no configuration of a Llama that this network can be.</exception>
@@ -28,7 +28,7 @@ internal sealed record LlamaConfigFile(TransformerConfig Transformer, int? Vocab
     }
 
     /// <summary>Hugging Face's config.json of a text path.</summary>
-    public static byte[] Write(TransformerConfig config, int vocabularySize, IReadOnlyDictionary<string, int> specialTokens)
+    public static byte[] Write(TransformerConfig config, int vocabularySize, SpecialTokens special)
     {
         var json = new JsonObject
         {
@@ -57,9 +57,12 @@ internal sealed record LlamaConfigFile(TransformerConfig Transformer, int? Vocab
             ["tie_word_embeddings"] = config.TiedEmbeddings,
             ["attention_bias"] = false,
             ["mlp_bias"] = false,
+            [Padding] = special.Padding,
+            [BeginOfSequence] = special.BeginOfSequence,
+            [EndOfSequence] = special.EndOfSequence,
+            [BeginOfImage] = special.BeginOfImage,
+            [EndOfImage] = special.EndOfImage,
         };
-        foreach ((string key, int id) in specialTokens)
-            json[key] = id;
         return JsonSerializer.SerializeToUtf8Bytes(json, Json);
     }
 
@@ -87,13 +90,16 @@ internal sealed record LlamaConfigFile(TransformerConfig Transformer, int? Vocab
             NormEpsilon = file.Number("rms_norm_eps", 1e-6),
             TiedEmbeddings = file.Flag("tie_word_embeddings"),
         };
-        Dictionary<string, int> special = [];
-        foreach (string key in SpecialTokenKeys)
+        int? begin = file.FirstId(BeginOfSequence), end = file.FirstId(EndOfSequence), padding = file.FirstId(Padding);
+        var table = new TokenTable(file.Int("vocab_size"))
         {
-            if (file.FirstId(key) is { } id)
-                special.Add(key, id);
-        }
-        return new LlamaConfigFile(Check(file, config), file.Int("vocab_size"), LlamaNaming.HuggingFace, special);
+            Padding = padding == begin || padding == end ? null : padding,
+            BeginOfSequence = begin,
+            EndOfSequence = end,
+            BeginOfImage = file.FirstId(BeginOfImage),
+            EndOfImage = file.FirstId(EndOfImage),
+        };
+        return new LlamaConfigFile(Check(file, config), table, LlamaNaming.HuggingFace);
     }
 
     private static RopeScaling? ReadScaling(JsonSettings scaling)
@@ -129,7 +135,7 @@ internal sealed record LlamaConfigFile(TransformerConfig Transformer, int? Vocab
             RopeScaling = file.Flag("use_scaled_rope") ? new RopeScaling { Factor = file.Number("rope_scaling_factor", 8), HighFrequencyFactor = file.Number("rope_high_freq_factor", 4) } : null,
             NormEpsilon = file.Number("norm_eps", 1e-5),
         };
-        return new LlamaConfigFile(Check(file, config), file.FirstId("vocab_size"), LlamaNaming.Meta, new Dictionary<string, int>());
+        return new LlamaConfigFile(Check(file, config), new TokenTable(file.FirstId("vocab_size") ?? 0), LlamaNaming.Meta);
     }
 
     private static TransformerConfig Check(JsonSettings file, TransformerConfig config)

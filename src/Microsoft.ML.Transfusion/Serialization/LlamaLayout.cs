@@ -22,6 +22,8 @@ internal sealed class LlamaLayout(TransformerConfig config, int vocabularySize, 
 {
     private static readonly string[] Ignored = ["rotary_emb.inv_freq", "rope.freqs"];     // tables that older files carry; they are computed
 
+    public LlamaNaming Naming => naming;
+
     public IEnumerable<LlamaTensor> Tensors => Describe(config, vocabularySize, naming);
 
     /// <exception cref="FormatException">A tensor is missing, misshapen or left over.</exception>

@@ -103,8 +103,8 @@ internal sealed class LlamaRecording : IDisposable
 
     private TransfusionNetwork Create(TransformerConfig transformer, GoldenFile weights, string prefix)
     {
-        var network = new TransfusionNetwork(transformer, Config.VocabularySize!.Value, patchVectorSize: transformer.HiddenSize, patchCount: 1);
-        var layout = new LlamaLayout(transformer, Config.VocabularySize.Value, Config.Naming);
+        var network = new TransfusionNetwork(transformer, Config.Table.Rows, patchVectorSize: transformer.HiddenSize, patchCount: 1);
+        var layout = new LlamaLayout(transformer, Config.Table.Rows, Config.Naming);
         if (transformer == Config.Transformer)
             layout.Require(weights.Tensors.ToDictionary(entry => entry.Key[prefix.Length..], entry => entry.Value.shape));
         layout.CopyTo(network, name => weights[prefix + name]);

@@ -24,8 +24,8 @@ public sealed partial class MetaLlamaGoldenTests : IDisposable
     {
         GoldenFile golden = GoldenFile.Open(Name);
         LlamaConfigFile config = ReadConfig(golden.Config);
-        var layout = new LlamaLayout(config.Transformer, config.VocabularySize!.Value, config.Naming);
-        using var network = new TransfusionNetwork(config.Transformer, config.VocabularySize.Value, patchVectorSize: 4, patchCount: 1);
+        var layout = new LlamaLayout(config.Transformer, config.Table.Rows, config.Naming);
+        using var network = new TransfusionNetwork(config.Transformer, config.Table.Rows, patchVectorSize: 4, patchCount: 1);
         Tensor ids = golden["io.input_ids"];
 
         layout.Require(golden.Tensors.Where(entry => !entry.Key.StartsWith("io.", StringComparison.Ordinal)).ToDictionary(entry => entry.Key, entry => entry.Value.shape));
