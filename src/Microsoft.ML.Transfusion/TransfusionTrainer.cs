@@ -89,7 +89,10 @@ public sealed partial class TransfusionTrainer : IEstimator<TransfusionTransform
 
         _options.CancellationToken.ThrowIfCancellationRequested();
         var training = new TrainingOptions(_options.Optimizer, steps, _options.MaxTrainingTime, seed, _options.Precision, device,
-            _options.HorizontalFlip, _options.ValidationInterval, new TrainingReporter(_host, channel, _options.Progress), _options.CancellationToken);
+            _options.HorizontalFlip, _options.ValidationInterval, new TrainingReporter(_host, channel, _options.Progress), _options.CancellationToken)
+        {
+            FreezesText = _options.FreezeTextPath,
+        };
         TransformerConfig transformer = _pretrained?.Transformer ?? _options.Transformer;
         if (_pretrained is not null)
             channel.Info(MessageSensitivity.UserData, "Beginning with the weights of {0}: {1}", _options.InitializeFrom, transformer);

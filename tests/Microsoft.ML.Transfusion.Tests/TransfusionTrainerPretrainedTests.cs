@@ -38,6 +38,38 @@ public sealed class TransfusionTrainerPretrainedTests : IDisposable
         Assert.NotNull(transformer.Model.Caption(drawing, options.Generation));
     }
 
+    [SkippableTheory]
+    [MemberData(nameof(Tied))]
+    public void Fit_with_a_frozen_text_path_moves_the_image_parts_alone(bool tied)
+    {
+        TransfusionTrainer.Options options = TinyTraining.Options with { InitializeFrom = Export(SentencePiece(), tied), FreezeTextPath = true, NumberOfSteps = 30 };
+        var losses = new Losses();
+
+        using TransfusionTransformer transformer = _ml.Generation.Trainers.Transfusion(options with { Progress = losses }).Fit(TinyTraining.View(_ml, TinyTraining.Rows()));
+
+        AssertTextPath(options.InitializeFrom!, transformer.Model, tolerance: 0);
+        using var scope = NewDisposeScope();
+        Dictionary<string, Tensor> weights = Weights(transformer.Model);
+        Assert.True(weights["patch_head.weight"].abs().max().ToDouble() > 1e-4, "The patch head begins with zeros and learns.");
+        Assert.InRange(losses.Last!.DiffusionLoss, 0, 0.99);           // predicting nothing of unit noise costs 1
+        transformer.Model.Save(_temporary.File("frozen.zip"));
+        using TransfusionModel loaded = TransfusionModel.Load(_temporary.File("frozen.zip"));
+        using MLImage drawing = loaded.GenerateImage("a cat", options.Generation);
+        Assert.Equal(transformer.Model.Caption(drawing, options.Generation), loaded.Caption(drawing, options.Generation));
+    }
+
+    [SkippableFact]
+    public void FreezeTextPath_is_refused_where_the_checkpoint_has_no_end_of_sequence()
+    {
+        TextTokenizer bytes = TextTokenizer.Train(["a"], 256);
+        TransfusionTrainer.Options options = TinyTraining.Options with { InitializeFrom = Export(bytes, tied: false) };
+        _ml.Generation.Trainers.Transfusion(options);
+
+        var error = Assert.Throws<ArgumentException>(() => _ml.Generation.Trainers.Transfusion(options with { FreezeTextPath = true }));
+
+        Assert.Contains("eos_token_id", error.Message, StringComparison.Ordinal);
+    }
+
     [SkippableFact]
     public void A_model_from_a_checkpoint_is_saved_loaded_and_exported_with_its_vocabulary()
     {
@@ -92,18 +124,30 @@ public sealed class TransfusionTrainerPretrainedTests : IDisposable
 
     private static TextTokenizer SentencePiece() => TextTokenizer.FromSentencePiece(File.ReadAllBytes(GoldenFile.PathOf("spm_bpe_llama.model")));
 
-    private static void AssertTextPath(string folder, TransfusionModel model, double tolerance)
+    private static Dictionary<string, Tensor> Weights(TransfusionModel model)
     {
-        using var scope = NewDisposeScope();
         using var stream = new MemoryStream();
         model.Save(stream);
         stream.Position = 0;
-        IReadOnlyDictionary<string, Tensor> weights = ModelArchive.Read(stream).Weights;
+        return new(ModelArchive.Read(stream).Weights);
+    }
+
+    private static void AssertTextPath(string folder, TransfusionModel model, double tolerance)
+    {
+        using var scope = NewDisposeScope();
+        Dictionary<string, Tensor> weights = Weights(model);
         LlamaCheckpoint checkpoint = LlamaCheckpoint.Open(folder);
         using var expected = new TransfusionNetwork(checkpoint.Transformer, checkpoint.Table.Rows, patchVectorSize: 4, patchCount: 1);
         using var generator = new Generator(1, CPU);
         checkpoint.CopyTo(expected, generator);
         foreach ((string name, Tensor weight) in expected.state_dict().Where(entry => !entry.Key.Contains("patch", StringComparison.Ordinal)))
             TensorAssert.Close(weight, weights[name].narrow(0, 0, weight.shape[0]), tolerance, name);
+    }
+
+    private sealed class Losses : IProgress<TrainingProgress>
+    {
+        public TrainingProgress? Last { get; private set; }
+
+        public void Report(TrainingProgress value) => Last = value;
     }
 }

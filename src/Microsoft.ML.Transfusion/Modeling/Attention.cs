@@ -27,7 +27,7 @@ internal static class Attention
     }
 
     /// <summary>Grouped-query attention: each key and value head serves the same number of neighbouring query heads.</summary>
-    private static Tensor Repeat(Tensor heads, long count) =>
+    internal static Tensor Repeat(Tensor heads, long count) =>
         heads.shape[1] == count ? heads : heads.repeat_interleave(count / heads.shape[1], 1);
 
     /// <summary>Text attends causally to everything before it, an image to everything up to its own end: no mask is ever larger than a text run.</summary>
@@ -50,7 +50,8 @@ internal static class Attention
     private static Tensor LaterPositions(ImageSpan text, Tensor like) =>
         full(text.Length, text.End, float.NegativeInfinity, like.dtype, like.device).triu(text.Start + 1);
 
-    private static Tensor ByHand(Tensor queries, Tensor keys, Tensor values, Tensor? additiveMask)
+    /// <summary>The formula as it stands; whatever the mask leaves out must be in it as −∞.</summary>
+    internal static Tensor ByHand(Tensor queries, Tensor keys, Tensor values, Tensor? additiveMask)
     {
         using var scope = NewDisposeScope();
         Tensor scores = matmul(queries * (1 / Math.Sqrt(queries.shape[3])), keys.transpose(2, 3));           // [B, H, T, S]

@@ -61,9 +61,12 @@ public sealed class LlamaTransfusionGoldenTests : IDisposable
         Tensor identity = eye(llama.Length).expand(llama.Rows, config.KeyValueHeads, -1, -1);    // as values, it shows the probabilities
         Tensor expected = llama.Io["transfusion.attn_layer0"];
 
-        Tensor dense = Attention.Attend(queries, keys, identity, new AttentionContext(table, llama.Mask, llama.Mask.ToAdditive(ScalarType.Float32, CPU), null));
+        Tensor mask = llama.Mask.ToAdditive(ScalarType.Float32, CPU);
+        Tensor dense = Attention.Attend(queries, keys, identity, new AttentionContext(table, llama.Mask, mask, null));
+        Tensor AsRepeated(Tensor heads) => Attention.Repeat(heads, config.NumberOfHeads);
 
         llama.Io.Check("transfusion.attn_layer0", expected, dense, Tolerance, "dense");
+        llama.Io.Check("transfusion.attn_layer0", expected, Attention.ByHand(queries, AsRepeated(keys), AsRepeated(identity), mask), Tolerance, "by hand");
         for (int row = 0; row < llama.Rows; row++)
         {
             Tensor Row(Tensor all) => all.narrow(0, row, 1);
