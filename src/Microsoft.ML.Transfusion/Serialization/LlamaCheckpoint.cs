@@ -2,7 +2,6 @@
 // path; and the way back, in Hugging Face's layout.
 using Microsoft.ML.Transfusion.Modeling;
 using Microsoft.ML.Transfusion.Tokenization;
-using Microsoft.ML.Transfusion.Torch;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -11,8 +10,6 @@ namespace Microsoft.ML.Transfusion.Serialization;
 /// <summary>A folder whose files are known to fit each other. Weights stay on the disk until they are copied.</summary>
 internal sealed class LlamaCheckpoint
 {
-    private static readonly string[] MetaFiles = ["consolidated.safetensors", "consolidated.00.safetensors"];
-
     private readonly string _folder;
     private readonly LlamaLayout _layout;
 
@@ -39,7 +36,7 @@ internal sealed class LlamaCheckpoint
         string path = File.Exists(huggingFace) ? huggingFace : File.Exists(meta) ? meta : throw new FormatException(
             $"The folder '{folder}' has neither {LlamaConfigFile.HuggingFaceName} nor {LlamaConfigFile.MetaName}, so it is no Llama checkpoint.");
         LlamaConfigFile config = LlamaConfigFile.Read(path, File.ReadAllBytes(path));
-        using Weights weights = OpenWeights(folder, config.Naming);
+        using LlamaWeightFiles weights = LlamaWeightFiles.Open(folder, config.Naming);
         LlamaTensor embedding = new LlamaLayout(config.Transformer, 1, config.Naming).Tensors.First();
         int rows = config.Table.Rows > 0 ? config.Table.Rows : (int?)weights.Shapes.GetValueOrDefault(embedding.Name)?[0] ?? 1;
         var checkpoint = new LlamaCheckpoint(folder, config, rows);
@@ -63,7 +60,7 @@ internal sealed class LlamaCheckpoint
     /// from a normal distribution with the mean and the spread of its own rows: to the layers that were trained they look like other tokens.</summary>
     public void CopyTo(TransfusionNetwork network, Generator generator)
     {
-        using Weights weights = OpenWeights(_folder, _layout.Naming);
+        using LlamaWeightFiles weights = LlamaWeightFiles.Open(_folder, _layout.Naming);
         _layout.CopyTo(network, weights.Read);
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
@@ -105,32 +102,5 @@ internal sealed class LlamaCheckpoint
             if (Directory.Exists(temporary))
                 Directory.Delete(temporary, recursive: true);
         }
-    }
-
-    private static Weights OpenWeights(string folder, LlamaNaming naming)
-    {
-        if (naming == LlamaNaming.Meta && MetaFiles.Select(name => Path.Combine(folder, name)).FirstOrDefault(File.Exists) is { } single)
-        {
-            SafeTensorsFile file = SafeTensorsFile.Open(single);
-            return new Weights(file.Entries.ToDictionary(entry => entry.Name, entry => entry.Shape), file.Read, file);
-        }
-        try
-        {
-            SafeTensorsFolder several = SafeTensorsFolder.Open(folder);
-            return new Weights(several.Names.ToDictionary(name => name, name => several[name].Shape), several.Read, several);
-        }
-        catch (FileNotFoundException exception)
-        {
-            string[] pickles = [.. Directory.EnumerateFiles(folder).Where(path => Path.GetExtension(path) is ".pth" or ".pt" or ".bin").Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)];
-            throw new FormatException(pickles.Length == 0 ? exception.Message : $"The folder '{folder}' has its weights as Python pickles ({string.Join(", ", pickles)}), "
-                + "which this library does not read: reading one can run any program. Convert them once, in Python: " + (naming == LlamaNaming.Meta
-                    ? "safetensors.torch.save_file(torch.load('consolidated.00.pth', weights_only=True), 'consolidated.safetensors'); of several parts take Hugging Face's form of the model."
-                    : "transformers.AutoModelForCausalLM.from_pretrained(folder).save_pretrained(folder, safe_serialization=True)."), exception);
-        }
-    }
-
-    private sealed record Weights(IReadOnlyDictionary<string, long[]> Shapes, Func<string, Tensor> Read, IDisposable File) : IDisposable
-    {
-        public void Dispose() => File.Dispose();
     }
 }

@@ -45,13 +45,13 @@ internal sealed record LlamaConfigFile(TransformerConfig Transformer, TokenTable
             ["hidden_act"] = "silu",
             ["max_position_embeddings"] = config.MaxSequenceLength,
             ["rms_norm_eps"] = config.NormEpsilon,
-            ["rope_theta"] = config.RopeTheta,
+            ["rope_theta"] = Float(config.RopeTheta),
             ["rope_scaling"] = config.RopeScaling is not { } scaling ? null : new JsonObject
             {
                 ["rope_type"] = "llama3",
-                ["factor"] = scaling.Factor,
-                ["low_freq_factor"] = scaling.LowFrequencyFactor,
-                ["high_freq_factor"] = scaling.HighFrequencyFactor,
+                ["factor"] = Float(scaling.Factor),
+                ["low_freq_factor"] = Float(scaling.LowFrequencyFactor),
+                ["high_freq_factor"] = Float(scaling.HighFrequencyFactor),
                 ["original_max_position_embeddings"] = scaling.OriginalMaxSequenceLength,
             },
             ["tie_word_embeddings"] = config.TiedEmbeddings,
@@ -65,6 +65,9 @@ internal sealed record LlamaConfigFile(TransformerConfig Transformer, TokenTable
         };
         return JsonSerializer.SerializeToUtf8Bytes(json, Json);
     }
+
+    /// <summary>8 as 8.0: transformers minds the difference.</summary>
+    private static JsonNode Float(double value) => JsonNode.Parse(double.IsInteger(value) && Math.Abs(value) < 1e15 ? $"{value:f1}" : $"{value:r}")!;
 
     private static LlamaConfigFile ReadHuggingFace(JsonSettings file)
     {

@@ -55,14 +55,14 @@ internal sealed class LlamaLayout(TransformerConfig config, int vocabularySize, 
         }
     }
 
-    /// <summary>A network's text path under the checkpoint's names.</summary>
+    /// <summary>A network's text path under the checkpoint's names; most of the tensors are views of its weights.</summary>
     public Dictionary<string, Tensor> CopyFrom(TransfusionNetwork network)
     {
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
         Dictionary<string, Tensor> own = network.state_dict();
         return Tensors.ToDictionary(tensor => tensor.Name,
-            tensor => Reorder(own[tensor.Own].narrow(0, tensor.Row, tensor.Shape[0]), tensor, toPairs: false).detach().cpu().clone().MoveToOuterDisposeScope());
+            tensor => Reorder(own[tensor.Own].narrow(0, tensor.Row, tensor.Shape[0]), tensor, toPairs: false).detach().MoveToOuterDisposeScope());
     }
 
     private Tensor Reorder(Tensor rows, LlamaTensor tensor, bool toPairs)
@@ -80,7 +80,7 @@ internal sealed class LlamaLayout(TransformerConfig config, int vocabularySize, 
 
     private static IEnumerable<LlamaTensor> Describe(TransformerConfig config, int vocabularySize, LlamaNaming naming)
     {
-        long width = config.HiddenSize, inner = config.FeedForward, queries = config.NumberOfHeads * config.HeadSize, keys = config.KeyValueHeads * config.HeadSize;
+        long width = config.HiddenSize, inner = config.FeedForward, head = config.HeadSize, queries = config.NumberOfHeads * head, keys = config.KeyValueHeads * head;
         string Weight(string huggingFace, string meta) => (naming == LlamaNaming.HuggingFace ? huggingFace : meta) + ".weight";
 
         yield return new(Weight("model.embed_tokens", "tok_embeddings"), [vocabularySize, width], "embed_tokens.weight");

@@ -78,6 +78,7 @@ public sealed class LlamaCheckpointTests : IDisposable
         Assert.Equal("LlamaForCausalLM", (string)config["architectures"]![0]!);
         Assert.Equal(Tokenizer.VocabularySize, (int)config["vocab_size"]!);
         Assert.Equal(2, (int)config["num_key_value_heads"]!);
+        Assert.Equal("500.0", config["rope_theta"]!.ToJsonString());                           // transformers warns of 500, which is no float to it
         Assert.Equal(Tokenizer.SpecialTokens.EndOfSequence, (int)config["eos_token_id"]!);
     }
 
