@@ -28,7 +28,7 @@ public sealed record TokenizerConfig
     /// <param name="path">The file, such as <c>cl100k_base.tiktoken</c>.</param>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="FormatException">The file is something else.</exception>
-    public static TokenizerConfig FromTiktoken(string path) => Ready(TextTokenizer.FromTiktoken, path);
+    public static TokenizerConfig FromTiktoken(string path) => Ready(contents => TextTokenizer.FromTiktoken(contents), path);
 
     /// <summary>Uses a SentencePiece model, BPE or unigram, such as Llama's <c>tokenizer.model</c>. Its own begin and end of sequence are used when it has them.</summary>
     /// <param name="path">The <c>.model</c> file.</param>
@@ -46,6 +46,9 @@ public sealed record TokenizerConfig
         byte[] merges = Read(mergesPath);
         return Ready(vocabulary => TextTokenizer.FromVocabularyAndMerges(vocabulary, merges), vocabularyPath, $" with {mergesPath}");
     }
+
+    /// <summary>The ready tokenizer; null where one is to be trained.</summary>
+    internal TextTokenizer? Existing => _ready;
 
     /// <summary>The tokenizer: the ready one, or one trained on the texts, which are read once and only in that case.</summary>
     internal TextTokenizer Create(IEnumerable<string> texts) => _ready ?? TextTokenizer.Train(texts, _vocabularySize);

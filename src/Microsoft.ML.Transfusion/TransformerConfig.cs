@@ -4,7 +4,7 @@ namespace Microsoft.ML.Transfusion;
 /// <summary>The size and shape of the Llama-style transformer. Immutable: derive with <c>TransformerConfig.Tiny with { … }</c>.</summary>
 public sealed record TransformerConfig
 {
-    /// <summary>Width of the residual stream, d_model. A multiple of <see cref="NumberOfHeads"/> such that heads have an even size.</summary>
+    /// <summary>Width of the residual stream, d_model. A multiple of <see cref="NumberOfHeads"/> such that heads have an even size, unless <see cref="AttentionHeadSize"/> says that size.</summary>
     public int HiddenSize { get; init; } = 128;
 
     /// <summary>Number of transformer blocks, at least 1.</summary>
@@ -16,6 +16,9 @@ public sealed record TransformerConfig
     /// <summary>Number of key and value heads (grouped-query attention); a divisor of <see cref="NumberOfHeads"/>. Null, the default, means one per query head.</summary>
     public int? NumberOfKeyValueHeads { get; init; }
 
+    /// <summary>Values in one head, an even number. Null, the default, means <see cref="HiddenSize"/> / <see cref="NumberOfHeads"/>; some Llama checkpoints have another.</summary>
+    public int? AttentionHeadSize { get; init; }
+
     /// <summary>Width of the SwiGLU feed-forward layer. Null, the default, means 8/3 of <see cref="HiddenSize"/>, rounded up to a multiple of 32, as Llama has it.</summary>
     public int? FeedForwardSize { get; init; }
 
@@ -25,6 +28,9 @@ public sealed record TransformerConfig
     /// <summary>Base of the rotary position embedding's wavelengths; Llama's 10,000 by default.</summary>
     public double RopeTheta { get; init; } = 10000;
 
+    /// <summary>How rotary positions are stretched for a context longer than the one they were first trained with, as in Llama 3.1. Null, the default, for no stretching.</summary>
+    public RopeScaling? RopeScaling { get; init; }
+
     /// <summary>Added to the mean square inside RMSNorm; 1e-5 by default.</summary>
     public double NormEpsilon { get; init; } = 1e-5;
 
@@ -33,6 +39,9 @@ public sealed record TransformerConfig
 
     /// <summary>Whether queries and keys are normalized per head before attention (the Chameleon recipe's QK-norm); off in the paper's Transfusion.</summary>
     public bool QueryKeyNorm { get; init; }
+
+    /// <summary>Whether one matrix both embeds tokens and gives the language logits, as in Llama 3.2's small models; off by default, as in the paper's.</summary>
+    public bool TiedEmbeddings { get; init; }
 
     /// <summary>0.9 M parameters: minutes on two CPU cores, 32×32 pictures.</summary>
     public static TransformerConfig Tiny => new() { HiddenSize = 128, NumberOfLayers = 4, NumberOfHeads = 4, MaxSequenceLength = 512, LearnedPatchPositions = true };
@@ -58,7 +67,7 @@ public sealed record TransformerConfig
     /// <summary>The paper's 7B model (Table 2).</summary>
     public static TransformerConfig Paper7B => new() { HiddenSize = 4096, NumberOfLayers = 32, NumberOfHeads = 32 };
 
-    internal int HeadSize => HiddenSize / NumberOfHeads;
+    internal int HeadSize => AttentionHeadSize ?? HiddenSize / NumberOfHeads;
 
     internal int KeyValueHeads => NumberOfKeyValueHeads ?? NumberOfHeads;
 

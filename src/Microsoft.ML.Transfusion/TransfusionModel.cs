@@ -109,6 +109,20 @@ public sealed class TransfusionModel : IDisposable
         }
     }
 
+    /// <summary>Writes the text path alone as a Llama checkpoint in Hugging Face's layout, for the option <c>InitializeFrom</c> of the trainer and for programs that know nothing of this library: weights, config.json and the vocabulary. What makes and reads pictures is left out.</summary>
+    /// <param name="folder">A folder that does not exist yet, or is empty. It appears when it is complete.</param>
+    /// <exception cref="IOException">The folder exists and is not empty, or cannot be written.</exception>
+    /// <exception cref="InvalidOperationException">The model has <see cref="TransformerConfig.QueryKeyNorm"/>, which no Llama has.</exception>
+    public void ExportLlama(string folder)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(folder);
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            LlamaCheckpoint.Write(folder, _network, Tokenizer);
+        }
+    }
+
     /// <summary>Loads a model onto the CPU.</summary>
     /// <param name="path">A file that <see cref="Save(string)"/> wrote.</param>
     /// <exception cref="FormatException">The file is damaged, of a newer format, or not a model.</exception>
@@ -139,13 +153,17 @@ public sealed class TransfusionModel : IDisposable
     // ---- batches, for the ML.NET adapters and the samples; images are float tensors [3, H, W] in [−1, 1] at the trained size, on the CPU ----
 
     /// <summary>Trains a model on documents made with the tokenizer and the codec.</summary>
+    /// <param name="initial">Where the text path's weights come from; null: all begin at random.</param>
     internal static TransfusionModel Train(TransfusionConfig config, TrainingOptions options, TextTokenizer tokenizer,
-        IReadOnlyList<Document> documents, IReadOnlyList<Document> validation)
+        IReadOnlyList<Document> documents, IReadOnlyList<Document> validation, LlamaCheckpoint? initial = null)
     {
         NativeTorch.Require();
         TransfusionNetwork network = CreateNetwork(config, tokenizer.VocabularySize);
         using (var generator = new Generator((ulong)options.Seed, CPU))
+        {
             network.Initialize(generator);
+            initial?.CopyTo(network, generator);
+        }
         network.to(options.Device);
         new TrainingLoop(network, config, tokenizer.SpecialTokens, options).Run(documents, validation);
         KeepWeights(network);

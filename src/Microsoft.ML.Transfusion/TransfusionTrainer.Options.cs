@@ -40,6 +40,13 @@ public sealed partial class TransfusionTrainer
         /// <summary>Size of the transformer; <see cref="TransformerConfig.Tiny"/> by default.</summary>
         public TransformerConfig Transformer { get; init; } = TransformerConfig.Tiny;
 
+        /// <summary>A folder with a Llama checkpoint, in Hugging Face's layout or Meta's, whose weights and vocabulary training begins with; the parts for pictures begin anew. Null, the default, begins everything anew.</summary>
+        /// <remarks>The checkpoint decides the transformer's architecture: of <see cref="Transformer"/> only <see cref="TransformerConfig.MaxSequenceLength"/> and <see cref="TransformerConfig.LearnedPatchPositions"/> count. A ready <see cref="Tokenizer"/> takes the place of the vocabulary in the folder; one that would be trained does not.</remarks>
+        public string? InitializeFrom { get; init; }
+
+        /// <summary>Whether the weights taken from <see cref="InitializeFrom"/> stay as they are, so that the model writes and understands text as before and only its parts for pictures learn. Off by default.</summary>
+        public bool FreezeTextPath { get; init; }
+
         /// <summary>The diffusion half of the recipe; the paper's by default.</summary>
         public DiffusionConfig Diffusion { get; init; } = new();
 

@@ -57,13 +57,24 @@ public sealed partial class TransfusionTrainer
         check.NotNull(image, "Image");
         check.That(transformer.NumberOfLayers >= 1, "Transformer.NumberOfLayers", transformer.NumberOfLayers, "at least 1");
         check.That(transformer.NumberOfHeads >= 1, "Transformer.NumberOfHeads", transformer.NumberOfHeads, "at least 1");
-        check.That(transformer.HiddenSize >= 2 && transformer.HiddenSize % transformer.NumberOfHeads == 0 && transformer.HeadSize % 2 == 0,
-            "Transformer.HiddenSize", transformer.HiddenSize, $"an even multiple of NumberOfHeads ({transformer.NumberOfHeads}), such as "
+        check.That(transformer.AttentionHeadSize is null || (transformer.HeadSize >= 2 && transformer.HeadSize % 2 == 0),
+            "Transformer.AttentionHeadSize", transformer.AttentionHeadSize, "even and at least 2, or null");
+        bool divides = transformer.HiddenSize % transformer.NumberOfHeads == 0 && transformer.HeadSize % 2 == 0;
+        check.That(transformer.HiddenSize >= 2 && (divides || transformer.AttentionHeadSize is not null), "Transformer.HiddenSize", transformer.HiddenSize,
+            $"an even multiple of NumberOfHeads ({transformer.NumberOfHeads}), such as "
             + $"{Math.Max(1, transformer.HiddenSize / (2 * transformer.NumberOfHeads)) * 2 * transformer.NumberOfHeads}: rotary positions turn pairs of a head's values");
         check.That(transformer.KeyValueHeads >= 1 && transformer.NumberOfHeads % transformer.KeyValueHeads == 0,
             "Transformer.NumberOfKeyValueHeads", transformer.NumberOfKeyValueHeads, $"a divisor of NumberOfHeads ({transformer.NumberOfHeads}), or null");
         check.That(transformer.FeedForward >= 1, "Transformer.FeedForwardSize", transformer.FeedForwardSize, "at least 1, or null");
         check.That(transformer.RopeTheta > 0, "Transformer.RopeTheta", transformer.RopeTheta, "above 0");
+        if (transformer.RopeScaling is { } scaling)
+        {
+            check.Finite(scaling.Factor, "Transformer.RopeScaling.Factor", aboveZero: true);
+            check.Finite(scaling.LowFrequencyFactor, "Transformer.RopeScaling.LowFrequencyFactor");
+            check.That(scaling.HighFrequencyFactor > scaling.LowFrequencyFactor, "Transformer.RopeScaling.HighFrequencyFactor", scaling.HighFrequencyFactor,
+                $"more than LowFrequencyFactor ({scaling.LowFrequencyFactor})");
+            check.That(scaling.OriginalMaxSequenceLength >= 1, "Transformer.RopeScaling.OriginalMaxSequenceLength", scaling.OriginalMaxSequenceLength, "at least 1");
+        }
         check.That(transformer.NormEpsilon > 0, "Transformer.NormEpsilon", transformer.NormEpsilon, "above 0");
         check.That(transformer.MaxSequenceLength >= 2, "Transformer.MaxSequenceLength", transformer.MaxSequenceLength, "at least 2");
     }

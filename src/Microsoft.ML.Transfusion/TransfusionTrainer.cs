@@ -19,6 +19,7 @@ public sealed partial class TransfusionTrainer : IEstimator<TransfusionTransform
     private readonly IHostEnvironment _environment;
     private readonly IHost _host;
     private readonly Options _options;
+    private readonly PretrainedText? _pretrained;
 
     internal TransfusionTrainer(IHostEnvironment environment, Options options)
     {
@@ -26,6 +27,7 @@ public sealed partial class TransfusionTrainer : IEstimator<TransfusionTransform
         _host = environment.Register(nameof(TransfusionTrainer));
         _options = options ?? throw _host.Process(new ArgumentNullException(nameof(options)));
         Validate(_host, options);
+        _pretrained = PretrainedText.Open(_host, options);
     }
 
     /// <summary>Reads the data once, trains, and returns the transformer.</summary>
@@ -78,7 +80,7 @@ public sealed partial class TransfusionTrainer : IEstimator<TransfusionTransform
         using RowDocuments rows = new DocumentReader(_host, channel, columns, _options, "training data").Read(input);
         using RowDocuments validationRows = _options.ValidationSet is null ? new RowDocuments(_options)
             : new DocumentReader(_host, channel, columns, _options, "validation set").Read(_options.ValidationSet);
-        TextTokenizer tokenizer = _options.Tokenizer.Create(rows.Texts);
+        TextTokenizer tokenizer = _pretrained?.Tokenizer ?? _options.Tokenizer.Create(rows.Texts);
         List<Document> documents = rows.Encode(tokenizer, _host), validation = validationRows.Encode(tokenizer, _host);
         int seed = _options.Seed ?? MLNetInternals.SeedOf(_environment) ?? Random.Shared.Next();
         int? steps = _options.NumberOfSteps ?? (_options.MaxTrainingTime is null ? Options.DefaultNumberOfSteps : null);
@@ -87,8 +89,14 @@ public sealed partial class TransfusionTrainer : IEstimator<TransfusionTransform
 
         _options.CancellationToken.ThrowIfCancellationRequested();
         var training = new TrainingOptions(_options.Optimizer, steps, _options.MaxTrainingTime, seed, _options.Precision, device,
-            _options.HorizontalFlip, _options.ValidationInterval, new TrainingReporter(_host, channel, _options.Progress), _options.CancellationToken);
-        var config = new TransfusionConfig { Transformer = _options.Transformer, Diffusion = _options.Diffusion, Image = _options.Image };
-        return TransfusionModel.Train(config, training, tokenizer, documents, validation);
+            _options.HorizontalFlip, _options.ValidationInterval, new TrainingReporter(_host, channel, _options.Progress), _options.CancellationToken)
+        {
+            FreezesText = _options.FreezeTextPath,
+        };
+        TransformerConfig transformer = _pretrained?.Transformer ?? _options.Transformer;
+        if (_pretrained is not null)
+            channel.Info(MessageSensitivity.UserData, "Beginning with the weights of {0}: {1}", _options.InitializeFrom, transformer);
+        var config = new TransfusionConfig { Transformer = transformer, Diffusion = _options.Diffusion, Image = _options.Image };
+        return TransfusionModel.Train(config, training, tokenizer, documents, validation, _pretrained?.Checkpoint);
     }
 }

@@ -9,8 +9,15 @@ namespace Microsoft.ML.Transfusion.Modeling;
 
 internal static class Attention
 {
-    /// <summary>softmax(q·kᵀ / √d + mask)·v: queries [B, H, T, d], keys and values [B, H, S, d] → [B, H, T, d].</summary>
+    /// <summary>softmax(q·kᵀ / √d + mask)·v: queries [B, H, T, d], keys and values [B, Hkv, S, d] → [B, H, T, d].</summary>
     public static Tensor Attend(Tensor queries, Tensor keys, Tensor values, AttentionContext context)
+    {
+        using var scope = NewDisposeScope();
+        (keys, values) = (Repeat(keys, queries.shape[1]), Repeat(values, queries.shape[1]));
+        return Choose(queries, keys, values, context).MoveToOuterDisposeScope();
+    }
+
+    private static Tensor Choose(Tensor queries, Tensor keys, Tensor values, AttentionContext context)
     {
         if (queries.dtype == ScalarType.BFloat16 && queries.device_type == DeviceType.CPU && is_grad_enabled())
             return ByHand(queries, keys, values, context.AdditiveMask);
@@ -18,6 +25,10 @@ internal static class Attention
             return scaled_dot_product_attention(queries, keys, values, context.AdditiveMask);
         return BySegments(queries, keys, values, context.Mask);
     }
+
+    /// <summary>Grouped-query attention: each key and value head serves the same number of neighbouring query heads.</summary>
+    internal static Tensor Repeat(Tensor heads, long count) =>
+        heads.shape[1] == count ? heads : heads.repeat_interleave(count / heads.shape[1], 1);
 
     /// <summary>Text attends causally to everything before it, an image to everything up to its own end: no mask is ever larger than a text run.</summary>
     private static Tensor BySegments(Tensor queries, Tensor keys, Tensor values, TransfusionMask mask)
@@ -39,7 +50,8 @@ internal static class Attention
     private static Tensor LaterPositions(ImageSpan text, Tensor like) =>
         full(text.Length, text.End, float.NegativeInfinity, like.dtype, like.device).triu(text.Start + 1);
 
-    private static Tensor ByHand(Tensor queries, Tensor keys, Tensor values, Tensor? additiveMask)
+    /// <summary>The formula as it stands; whatever the mask leaves out must be in it as −∞.</summary>
+    internal static Tensor ByHand(Tensor queries, Tensor keys, Tensor values, Tensor? additiveMask)
     {
         using var scope = NewDisposeScope();
         Tensor scores = matmul(queries * (1 / Math.Sqrt(queries.shape[3])), keys.transpose(2, 3));           // [B, H, T, S]

@@ -7,12 +7,22 @@ namespace Microsoft.ML.Transfusion.Modeling;
 internal static class RotaryEmbedding
 {
     /// <summary>e^(i · position · θ^(−2k / headSize)) for every position and pair k: complex [length, 1, headSize / 2].</summary>
-    public static Tensor Table(int length, int headSize, double theta, Device device)
+    public static Tensor Table(int length, int headSize, double theta, Device device, RopeScaling? scaling = null)
     {
         using var scope = NewDisposeScope();
         Tensor frequencies = pow(theta, arange(0, headSize, 2, ScalarType.Float64) / -headSize);         // [headSize / 2]
+        if (scaling is not null)
+            frequencies = Scale(frequencies, scaling);
         Tensor angles = outer(arange(length, ScalarType.Float64), frequencies).unsqueeze(1);
         return polar(ones_like(angles), angles).to(ScalarType.ComplexFloat32).to(device).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Llama 3.1's longer context: slow turns are slowed by the factor, fast ones stay, and those between are mixed by their turns in the original context.</summary>
+    private static Tensor Scale(Tensor frequencies, RopeScaling scaling)
+    {
+        Tensor turns = frequencies * (scaling.OriginalMaxSequenceLength / (2 * Math.PI));
+        Tensor kept = ((turns - scaling.LowFrequencyFactor) / (scaling.HighFrequencyFactor - scaling.LowFrequencyFactor)).clamp(0, 1);
+        return frequencies * (kept + (1 - kept) / scaling.Factor);
     }
 
     /// <summary>Turns queries or keys [B, T, H, headSize] by the table's rows for their positions [T, 1, headSize / 2].</summary>

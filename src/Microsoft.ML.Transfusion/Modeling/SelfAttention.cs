@@ -1,5 +1,4 @@
 // Multi-head self-attention with rotary positions and optional grouped-query attention, under the Transfusion mask (Transfusion §3).
-using Microsoft.ML.Transfusion.Sequences;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
 
@@ -33,23 +32,27 @@ internal sealed class SelfAttention : nn.Module
     public Tensor Forward(Tensor hidden, AttentionContext context, int layer)
     {
         using var scope = NewDisposeScope();
-        long rows = hidden.shape[0], length = hidden.shape[1];
-        Tensor heads = _queriesKeysValues.forward(hidden).view(rows, length, _heads + 2 * _keyValueHeads, _headSize);
-        Tensor turned = RotaryEmbedding.Apply(Normalize(heads.narrow(2, 0, _heads + _keyValueHeads)), context.RotaryTable);
-        Tensor queries = turned.narrow(2, 0, _heads).transpose(1, 2);                                       // [B, H, T, head size]
-        Tensor keys = turned.narrow(2, _heads, _keyValueHeads).transpose(1, 2);                             // [B, Hkv, T, head size]
-        Tensor values = heads.narrow(2, _heads + _keyValueHeads, _keyValueHeads).transpose(1, 2);
+        (Tensor queries, Tensor keys, Tensor values) = Project(hidden, context.RotaryTable);
         if (context.Cache is { } cache)
             (keys, values) = cache.Write(layer, keys, values);
-        Tensor attended = Attention.Attend(queries, Repeat(keys), Repeat(values), context);                 // [B, H, T, head size]
-        return _output.forward(attended.transpose(1, 2).reshape(rows, length, _heads * _headSize)).MoveToOuterDisposeScope();
+        Tensor attended = Attention.Attend(queries, keys, values, context);                                 // [B, H, T, head size]
+        return _output.forward(attended.transpose(1, 2).flatten(2)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>[B, T, D] → queries [B, H, T, head size], keys and values [B, Hkv, T, head size], turned to their positions.</summary>
+    internal (Tensor Queries, Tensor Keys, Tensor Values) Project(Tensor hidden, Tensor rotaryTable)
+    {
+        using var scope = NewDisposeScope();
+        Tensor heads = _queriesKeysValues.forward(hidden).view(hidden.shape[0], hidden.shape[1], _heads + 2 * _keyValueHeads, _headSize);
+        Tensor turned = RotaryEmbedding.Apply(Normalize(heads.narrow(2, 0, _heads + _keyValueHeads)), rotaryTable);
+        Tensor queries = turned.narrow(2, 0, _heads), keys = turned.narrow(2, _heads, _keyValueHeads);
+        Tensor values = heads.narrow(2, _heads + _keyValueHeads, _keyValueHeads);
+        return (ByHead(queries), ByHead(keys), ByHead(values));
+
+        static Tensor ByHead(Tensor byPosition) => byPosition.transpose(1, 2).MoveToOuterDisposeScope();
     }
 
     private Tensor Normalize(Tensor queriesAndKeys) => _queryNorm is null
         ? queriesAndKeys
         : cat([_queryNorm.forward(queriesAndKeys.narrow(2, 0, _heads)), _keyNorm!.forward(queriesAndKeys.narrow(2, _heads, _keyValueHeads))], 2);
-
-    /// <summary>Grouped-query attention: each key and value head serves the same number of neighbouring query heads.</summary>
-    private Tensor Repeat(Tensor heads) =>
-        _heads == _keyValueHeads ? heads : heads.repeat_interleave(_heads / _keyValueHeads, 1);
 }

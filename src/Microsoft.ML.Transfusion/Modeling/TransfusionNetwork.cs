@@ -19,7 +19,7 @@ internal sealed class TransfusionNetwork : nn.Module
     [ComponentName(Name = "norm")]
     private readonly RmsNorm _norm;
     [ComponentName(Name = "lm_head")]
-    private readonly Projection _languageHead;
+    private readonly Projection? _languageHead;             // null: the token table does both
     [ComponentName(Name = "patch_head")]
     private readonly Linear _patchHead;
     private Tensor? _rotaryTable;
@@ -34,7 +34,8 @@ internal sealed class TransfusionNetwork : nn.Module
         _patches = new PatchEmbedding(config, patchVectorSize, patchCount);
         _layers = new ModuleList<TransformerBlock>([.. Enumerable.Range(0, config.NumberOfLayers).Select(_ => new TransformerBlock(config))]);
         _norm = new RmsNorm(config.HiddenSize, config.NormEpsilon);
-        _languageHead = new Projection(config.HiddenSize, vocabularySize);
+        if (!config.TiedEmbeddings)
+            _languageHead = new Projection(config.HiddenSize, vocabularySize);
         _patchHead = nn.Linear(config.HiddenSize, patchVectorSize);
         RegisterComponents();
     }
@@ -70,7 +71,7 @@ internal sealed class TransfusionNetwork : nn.Module
     public Tensor Logits(Tensor hidden)
     {
         using var scope = NewDisposeScope();
-        return _languageHead.forward(_norm.forward(hidden)).to(ScalarType.Float32).MoveToOuterDisposeScope();
+        return (_languageHead ?? _tokens).forward(_norm.forward(hidden)).to(ScalarType.Float32).MoveToOuterDisposeScope();
     }
 
     /// <summary>Hidden states of patches [N, P, D] → the diffusion prediction [N, P, C·p·p], 32-bit.</summary>
@@ -135,7 +136,7 @@ internal sealed class TransfusionNetwork : nn.Module
         if (start + length > Config.MaxSequenceLength)
             throw new InvalidOperationException($"The sequence has {start + length} positions; {nameof(TransformerConfig.MaxSequenceLength)} is {Config.MaxSequenceLength}.");
         using (inference_mode(false))                       // a table made in inference mode could never take part in training
-            _rotaryTable ??= RotaryEmbedding.Table(Config.MaxSequenceLength, Config.HeadSize, Config.RopeTheta, Device).DetachFromDisposeScope();
+            _rotaryTable ??= RotaryEmbedding.Table(Config.MaxSequenceLength, Config.HeadSize, Config.RopeTheta, Device, Config.RopeScaling).DetachFromDisposeScope();
         return _rotaryTable.narrow(0, start, length);
     }
 }

@@ -7,6 +7,7 @@ namespace Microsoft.ML.Transfusion.Tokenization;
 internal enum PreTokenization
 {
     Gpt2,
+    Gpt2Digits,
     Cl100k,
     O200k,
 }
@@ -16,6 +17,7 @@ internal static partial class PreTokenizationPattern
     public static Regex Of(PreTokenization preTokenization) => preTokenization switch
     {
         PreTokenization.Gpt2 => Gpt2(),
+        PreTokenization.Gpt2Digits => Gpt2Digits(),
         PreTokenization.Cl100k => Cl100k(),
         PreTokenization.O200k => O200k(),
         _ => throw new ArgumentOutOfRangeException(nameof(preTokenization), preTokenization, null),
@@ -23,6 +25,10 @@ internal static partial class PreTokenizationPattern
 
     [GeneratedRegex(@"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+")]
     private static partial Regex Gpt2();
+
+    // GPT-2's, after every digit was set apart: white space before a digit ends where a text would.
+    [GeneratedRegex(@"'(?:[sdmt]|ll|ve|re)| ?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s+(?=\p{N})|\s+(?!\S)|\s+")]
+    private static partial Regex Gpt2Digits();
 
     [GeneratedRegex(@"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
         RegexOptions.CultureInvariant)]

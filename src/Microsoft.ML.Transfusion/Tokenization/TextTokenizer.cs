@@ -20,26 +20,24 @@ internal sealed class TextTokenizer
 
     private readonly TextVocabulary _vocabulary;
     private readonly Dictionary<string, byte[]> _files;
+    private readonly Settings _settings;
+    private readonly HashSet<int> _special;
 
-    private TextTokenizer(TextVocabulary vocabulary, Dictionary<string, byte[]> files)
+    private TextTokenizer(TextVocabulary vocabulary, Settings settings, Dictionary<string, byte[]> files)
     {
-        _vocabulary = vocabulary;
-        _files = files;
-        int next = vocabulary.Size;
+        (_vocabulary, _settings, _files) = (vocabulary, settings, files);
+        TokenTable table = settings.Table ?? new TokenTable(vocabulary.Size);
+        if (vocabulary.Size > table.Rows)
+            throw new FormatException($"The vocabulary has ids up to {vocabulary.Size - 1}, but the token table that it is to go with has {table.Rows} rows. Take the vocabulary that belongs to the table.");
+        int next = table.Rows;
         SpecialTokens = new SpecialTokens(
-            Padding: next++,
-            BeginOfSequence: vocabulary.BeginOfSequence ?? next++,
-            EndOfSequence: vocabulary.EndOfSequence ?? next++,
-            BeginOfImage: next++,
-            EndOfImage: next++);
+            Padding: table.Find(table.Padding) ?? next++,
+            BeginOfSequence: table.Find(table.BeginOfSequence) ?? vocabulary.BeginOfSequence ?? next++,
+            EndOfSequence: table.Find(table.EndOfSequence) ?? vocabulary.EndOfSequence ?? next++,
+            BeginOfImage: table.Find(table.BeginOfImage) ?? next++,
+            EndOfImage: table.Find(table.EndOfImage) ?? next++);
         VocabularySize = next;
-    }
-
-    private enum Kind
-    {
-        Bpe,
-        Tiktoken,
-        SentencePiece,
+        _special = [SpecialTokens.Padding, SpecialTokens.BeginOfSequence, SpecialTokens.EndOfSequence, SpecialTokens.BeginOfImage, SpecialTokens.EndOfImage];
     }
 
     /// <summary>Number of ids, special tokens included.</summary>
@@ -56,16 +54,16 @@ internal sealed class TextTokenizer
     }
 
     /// <exception cref="FormatException">The files are something else.</exception>
-    public static TextTokenizer FromVocabularyAndMerges(byte[] vocabulary, byte[] merges) =>
-        Create(new(Kind.Bpe, PreTokenization.Gpt2), (ByteLevelBpe.VocabularyFile, vocabulary), (ByteLevelBpe.MergesFile, merges));
+    public static TextTokenizer FromVocabularyAndMerges(byte[] vocabulary, byte[] merges, PreTokenization preTokenization = PreTokenization.Gpt2) =>
+        Create(new(VocabularyKind.Bpe, preTokenization), (ByteLevelBpe.VocabularyFile, vocabulary), (ByteLevelBpe.MergesFile, merges));
 
     /// <exception cref="FormatException">The file is something else.</exception>
-    public static TextTokenizer FromTiktoken(byte[] contents) =>
-        Create(new(Kind.Tiktoken, TiktokenVocabulary.GuessPreTokenization(contents)), (TiktokenVocabulary.FileName, contents));
+    public static TextTokenizer FromTiktoken(byte[] contents, PreTokenization? preTokenization = null) =>
+        Create(new(VocabularyKind.Tiktoken, preTokenization ?? TiktokenVocabulary.GuessPreTokenization(contents)), (TiktokenVocabulary.FileName, contents));
 
     /// <exception cref="FormatException">The file is something else.</exception>
     public static TextTokenizer FromSentencePiece(byte[] contents) =>
-        Create(new(Kind.SentencePiece, null), (SentencePieceVocabulary.FileName, contents));
+        Create(new(VocabularyKind.SentencePiece, null), (SentencePieceVocabulary.FileName, contents));
 
     /// <summary>The way back from <see cref="Save"/>.</summary>
     /// <exception cref="FormatException">A file is missing or is something else.</exception>
@@ -73,8 +71,22 @@ internal sealed class TextTokenizer
     {
         ArgumentNullException.ThrowIfNull(files);
         var copy = new Dictionary<string, byte[]>(files);
-        return new TextTokenizer(Load(ReadSettings(copy), copy), copy);
+        Settings settings = ReadSettings(copy);
+        return new TextTokenizer(Load(settings, copy), settings, copy);
     }
+
+    /// <summary>The same vocabulary for a token table that was made elsewhere: special tokens that the table lacks are the vocabulary's own or new ids after its rows.</summary>
+    /// <exception cref="FormatException">The table has fewer rows than the vocabulary has ids.</exception>
+    public TextTokenizer For(TokenTable table)
+    {
+        Settings settings = _settings with { Table = table };
+        return new TextTokenizer(_vocabulary, settings, new Dictionary<string, byte[]>(_files) { [SettingsFile] = Serialize(settings) });
+    }
+
+    public VocabularyKind Kind => _settings.Kind;
+
+    /// <summary>How text is split before merging; SentencePiece needs none.</summary>
+    public PreTokenization? Pattern => _settings.PreTokenization;
 
     /// <summary>The files that make this tokenizer again: name → contents. Saved inside the model.</summary>
     public IReadOnlyDictionary<string, byte[]> Save() => _files;
@@ -97,7 +109,7 @@ internal sealed class TextTokenizer
         {
             if ((uint)id >= (uint)VocabularySize)
                 throw new ArgumentOutOfRangeException(nameof(tokenIds), id, $"The vocabulary has the ids 0…{VocabularySize - 1}.");
-            if (id < _vocabulary.Size && id != SpecialTokens.BeginOfSequence && id != SpecialTokens.EndOfSequence)
+            if (id < _vocabulary.Size && !_special.Contains(id))
                 ids.Add(id);
         }
         return _vocabulary.Decode(ids) ?? "";
@@ -105,20 +117,22 @@ internal sealed class TextTokenizer
 
     private static TextTokenizer Create(Settings settings, params ReadOnlySpan<(string Name, byte[] Contents)> files)
     {
-        Dictionary<string, byte[]> all = new() { [SettingsFile] = JsonSerializer.SerializeToUtf8Bytes(settings, Json) };
+        Dictionary<string, byte[]> all = new() { [SettingsFile] = Serialize(settings) };
         foreach ((string name, byte[] contents) in files)
             all.Add(name, contents);
-        return new TextTokenizer(Load(settings, all), all);
+        return new TextTokenizer(Load(settings, all), settings, all);
     }
+
+    private static byte[] Serialize(Settings settings) => JsonSerializer.SerializeToUtf8Bytes(settings, Json);
 
     private static TextVocabulary Load(Settings settings, Dictionary<string, byte[]> files)
     {
         PreTokenization preTokenization = settings.PreTokenization ?? PreTokenization.Gpt2;
         return settings.Kind switch
         {
-            Kind.Bpe => ByteLevelBpe.Load(Find(files, ByteLevelBpe.VocabularyFile), Find(files, ByteLevelBpe.MergesFile), preTokenization),
-            Kind.Tiktoken => TiktokenVocabulary.Load(Find(files, TiktokenVocabulary.FileName), preTokenization),
-            Kind.SentencePiece => SentencePieceVocabulary.Load(Find(files, SentencePieceVocabulary.FileName)),
+            VocabularyKind.Bpe => ByteLevelBpe.Load(Find(files, ByteLevelBpe.VocabularyFile), Find(files, ByteLevelBpe.MergesFile), preTokenization),
+            VocabularyKind.Tiktoken => TiktokenVocabulary.Load(Find(files, TiktokenVocabulary.FileName), preTokenization),
+            VocabularyKind.SentencePiece => SentencePieceVocabulary.Load(Find(files, SentencePieceVocabulary.FileName)),
             _ => throw new FormatException($"Tokenizer kind {settings.Kind} is unknown."),
         };
     }
@@ -138,5 +152,5 @@ internal sealed class TextTokenizer
     private static byte[] Find(Dictionary<string, byte[]> files, string name) =>
         files.GetValueOrDefault(name) ?? throw new FormatException($"The tokenizer's file {name} is missing.");
 
-    private sealed record Settings([property: JsonRequired] Kind Kind, PreTokenization? PreTokenization);
+    private sealed record Settings([property: JsonRequired] VocabularyKind Kind, PreTokenization? PreTokenization, TokenTable? Table = null);
 }

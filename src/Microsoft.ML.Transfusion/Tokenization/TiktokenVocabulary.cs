@@ -18,6 +18,14 @@ internal static class TiktokenVocabulary
         _ => PreTokenization.O200k,
     };
 
+    /// <summary>Whether the first line is a base64 token and a rank, which no SentencePiece model begins with.</summary>
+    public static bool IsLikely(ReadOnlySpan<byte> contents)
+    {
+        ReadOnlySpan<byte> line = contents[..Math.Max(0, contents.IndexOf((byte)'\n'))];
+        int space = line.IndexOf((byte)' ');
+        return space > 0 && Base64.IsValid(line[..space]) && !line[(space + 1)..].ContainsAnyExceptInRange((byte)'0', (byte)'9');
+    }
+
     public static TextVocabulary Load(byte[] contents, PreTokenization preTokenization)
     {
         (string lines, List<int> ranks) = Check(Encoding.UTF8.GetString(contents));

@@ -17,9 +17,9 @@ internal static class RandomNetwork
     /// <summary>Grouped-query attention, learned patch positions and QK-norm, all at once.</summary>
     public static TransformerConfig Everything => Small with { NumberOfKeyValueHeads = 2, LearnedPatchPositions = true, QueryKeyNorm = true };
 
-    public static TransfusionNetwork Create(TransformerConfig config, ulong seed = 1)
+    public static TransfusionNetwork Create(TransformerConfig config, ulong seed = 1, int vocabularySize = Vocabulary)
     {
-        var network = new TransfusionNetwork(config, Vocabulary, PatchVectorSize, PatchCount);
+        var network = new TransfusionNetwork(config, vocabularySize, PatchVectorSize, PatchCount);
         using var generator = new Generator(seed, CPU);
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();

@@ -54,4 +54,34 @@ public sealed class RotaryEmbeddingTests : IDisposable
         for (int pair = 0; pair < HeadSize / 2; pair++)
             Assert.Equal(Math.Pow(10000, -2.0 * pair / HeadSize), angles[1, pair].ToDouble(), 6);
     }
+
+    [Theory]
+    [InlineData(8, 1, 4, 256)]
+    [InlineData(32, 1, 4, 8192)]
+    [InlineData(2, 0.5, 3, 64)]
+    public void Table_slows_slow_turns_by_the_factor_keeps_fast_ones_and_mixes_those_between(double factor, double low, double high, int original)
+    {
+        var scaling = new RopeScaling { Factor = factor, LowFrequencyFactor = low, HighFrequencyFactor = high, OriginalMaxSequenceLength = original };
+        const int Size = 128;
+        Tensor plain = RotaryEmbedding.Table(2, Size, 10000, CPU).angle()[1, 0], scaled = RotaryEmbedding.Table(2, Size, 10000, CPU, scaling).angle()[1, 0];
+        double previous = double.PositiveInfinity;
+
+        for (int pair = 0; pair < Size / 2; pair++)
+        {
+            double before = plain[pair].ToDouble(), after = scaled[pair].ToDouble(), turns = original * before / (2 * Math.PI);
+            double share = after / before;
+            if (turns > high)
+                Assert.Equal(1, share, 1e-5);
+            else if (turns < low)
+                Assert.Equal(1 / factor, share, 1e-5);
+            else
+                Assert.InRange(share, 1 / factor, 1);
+            Assert.True(after < previous, "Frequencies fall from pair to pair, stretched or not.");
+            previous = after;
+        }
+        // Between the bounds the mix is linear in the turns: half way up, the mean of both.
+        double middle = (low + high) / 2 * 2 * Math.PI / original;
+        Tensor half = RotaryEmbedding.Table(2, 4, 1 / (middle * middle), CPU, scaling).angle()[1, 0];       // its second pair has that frequency
+        Assert.Equal(middle * (1 + 1 / factor) / 2, half[1].ToDouble(), 1e-6);
+    }
 }

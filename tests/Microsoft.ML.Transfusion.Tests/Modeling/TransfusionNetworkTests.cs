@@ -115,6 +115,42 @@ public sealed class TransfusionNetworkTests : IDisposable
     }
 
     [Fact]
+    public void A_tied_table_embeds_and_predicts_and_learns_from_both()
+    {
+        TransformerConfig config = RandomNetwork.Small;
+        using TransfusionNetwork tied = RandomNetwork.Create(config with { TiedEmbeddings = true }), apart = RandomNetwork.Create(config);
+        apart.Load(new Dictionary<string, Tensor>(tied.state_dict()) { ["lm_head.weight"] = tied.get_parameter("embed_tokens.weight")! });
+        Tensor ids = tensor(new long[] { 1, 7, 3, 7 }), next = tensor(new long[] { 7, 3, 7, 20 });
+        Tensor Learn(TransfusionNetwork network)
+        {
+            Tensor logits = network.Logits(network.Forward(network.EmbedTokens(ids).unsqueeze(0), new TransfusionMask(4, [[]])).squeeze(0));
+            nn.functional.cross_entropy(logits, next).backward();
+            return logits;
+        }
+
+        TensorAssert.Close(Learn(apart), Learn(tied), 1e-6);
+
+        Assert.DoesNotContain("lm_head.weight", tied.state_dict().Keys);
+        TensorAssert.Close(apart.get_parameter("embed_tokens.weight")!.grad! + apart.get_parameter("lm_head.weight")!.grad!, tied.get_parameter("embed_tokens.weight")!.grad!, 1e-6);
+    }
+
+    [Fact]
+    public void Heads_may_have_a_size_of_their_own()
+    {
+        TransformerConfig config = RandomNetwork.Everything with { AttentionHeadSize = 10 };
+        using TransfusionNetwork network = RandomNetwork.Create(config);
+        using var cache = new KeyValueCache(config, rows: 1, capacity: 5, ScalarType.Float32, CPU);
+        Tensor hidden = RandomNetwork.Positions(config, 1, 5, 1);
+
+        Tensor whole = network.Forward(hidden, new TransfusionMask(5, [[]]));
+        using (no_grad())
+            TensorAssert.Close(whole, network.Forward(hidden, new TransfusionMask(5, [[]]), cache), 1e-5);
+
+        Assert.Equal([80, 32], network.get_parameter("layers.0.self_attn.qkv_proj.weight")!.shape);
+        Assert.Equal([32, 40], network.get_parameter("layers.0.self_attn.o_proj.weight")!.shape);
+    }
+
+    [Fact]
     public void Initialize_is_decided_by_the_seed_and_predicts_zero_patches()
     {
         TransformerConfig config = RandomNetwork.Everything;

@@ -1,6 +1,7 @@
 using System.IO.Compression;
 using System.Security.Cryptography;
 using System.Text;
+using System.Text.Json.Nodes;
 using Microsoft.ML.Transfusion.Serialization;
 using Microsoft.ML.Transfusion.Tests.Torch;
 using Microsoft.ML.Transfusion.Tokenization;
@@ -132,11 +133,19 @@ public class ModelArchiveTests
     {
         string config = Encoding.UTF8.GetString(ReadEntry("config.json"));
         Assert.Contains(text, config);
-        config = config.Replace(text, replacement, StringComparison.Ordinal);
-        string manifest = Encoding.UTF8.GetString(ReadEntry("manifest.json"))
-            .Replace(Hash(ReadEntry("config.json")), Hash(Encoding.UTF8.GetBytes(config)), StringComparison.Ordinal);
-        using var stream = new MemoryStream(Change("manifest.json", manifest, Change("config.json", config)));
+        using var stream = new MemoryStream(WithConfig(config.Replace(text, replacement, StringComparison.Ordinal)));
         Assert.Contains("'config.json'", Assert.Throws<FormatException>(() => ModelArchive.Read(stream)).Message);
+    }
+
+    [Fact]
+    public void Read_takes_a_configuration_from_before_an_option_was_there()
+    {
+        using var scope = NewDisposeScope();
+        JsonNode config = JsonNode.Parse(ReadEntry("config.json"))!;
+        foreach (string option in (string[])["tiedEmbeddings", "ropeScaling", "attentionHeadSize"])
+            Assert.True(config["transformer"]!.AsObject().Remove(option));
+        using var stream = new MemoryStream(WithConfig(config.ToJsonString()));
+        Assert.Equal(Config, ModelArchive.Read(stream).Config);
     }
 
     [Fact]
@@ -166,6 +175,13 @@ public class ModelArchiveTests
         using var contents = new MemoryStream();
         entry.CopyTo(contents);
         return contents.ToArray();
+    }
+
+    private static byte[] WithConfig(string config)
+    {
+        string manifest = Encoding.UTF8.GetString(ReadEntry("manifest.json"))
+            .Replace(Hash(ReadEntry("config.json")), Hash(Encoding.UTF8.GetBytes(config)), StringComparison.Ordinal);
+        return Change("manifest.json", manifest, Change("config.json", config));
     }
 
     /// <summary>Replaces an entry and seals the archive again, as another program could.</summary>
