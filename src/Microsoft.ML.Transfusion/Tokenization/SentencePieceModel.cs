@@ -16,18 +16,23 @@ internal enum PieceKind
     Byte = 6,
 }
 
+/// <param name="Score">The logarithm of a unigram piece's probability.</param>
+internal readonly record struct SentencePiece(string Text, PieceKind Kind, float Score);
+
 /// <param name="Pieces">By id.</param>
 /// <param name="UnknownSurface">What an unknown piece decodes to.</param>
 /// <param name="CharacterMap">The compiled rules of normalization; empty for none.</param>
-internal sealed record SentencePieceModel(IReadOnlyList<(string Text, PieceKind Kind)> Pieces, string UnknownSurface, byte[] CharacterMap,
-    bool AddDummyPrefix, bool RemoveExtraWhitespaces, bool EscapeWhitespaces, bool TreatWhitespaceAsSuffix)
+internal sealed record SentencePieceModel(IReadOnlyList<SentencePiece> Pieces, string UnknownSurface, byte[] CharacterMap,
+    bool AddDummyPrefix, bool RemoveExtraWhitespaces, bool EscapeWhitespaces, bool TreatWhitespaceAsSuffix, bool IsUnigram)
 {
+    private const int Unigram = 1;                                 // the kind of model; 2 is BPE
+
     /// <exception cref="InvalidProtocolBufferException">The bytes are something else.</exception>
     /// <exception cref="FormatException">A piece for a byte does not say which.</exception>
     public static SentencePieceModel Parse(byte[] contents)
     {
-        List<(string, PieceKind)> pieces = [];
-        var model = new SentencePieceModel(pieces, " \u2047 ", [], AddDummyPrefix: true, RemoveExtraWhitespaces: true, EscapeWhitespaces: true, TreatWhitespaceAsSuffix: false);
+        List<SentencePiece> pieces = [];
+        var model = new SentencePieceModel(pieces, " \u2047 ", [], AddDummyPrefix: true, RemoveExtraWhitespaces: true, EscapeWhitespaces: true, TreatWhitespaceAsSuffix: false, IsUnigram: true);
         ForEachField(contents, (field, input) =>
         {
             if (field is not (1 or 2 or 3))
@@ -39,8 +44,8 @@ internal sealed record SentencePieceModel(IReadOnlyList<(string Text, PieceKind 
                 model = field == 2 ? model.WithTrainerSpec(message) : model.WithNormalizerSpec(message);
             return true;
         });
-        foreach ((string text, PieceKind kind) in pieces)
-            _ = kind == PieceKind.Byte ? ByteOf(text) : default;
+        foreach (SentencePiece piece in pieces)
+            _ = piece.Kind == PieceKind.Byte ? ByteOf(piece.Text) : default;
         return model;
     }
 
@@ -48,16 +53,19 @@ internal sealed record SentencePieceModel(IReadOnlyList<(string Text, PieceKind 
     public static byte ByteOf(string piece) => piece is ['<', '0', 'x', _, _, '>'] ? byte.Parse(piece.AsSpan(3, 2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture)
         : throw new FormatException($"'{piece}' names no byte.");
 
-    private static (string Text, PieceKind Kind) ParsePiece(byte[] message)
+    private static SentencePiece ParsePiece(byte[] message)
     {
-        (string Text, PieceKind Kind) piece = ("", PieceKind.Normal);
+        var piece = new SentencePiece("", PieceKind.Normal, 0);
         ForEachField(message, (field, input) =>
         {
-            if (field == 1)
-                piece.Text = input.ReadString();
-            else if (field == 3)
-                piece.Kind = (PieceKind)input.ReadEnum();
-            return field is 1 or 3;
+            piece = field switch
+            {
+                1 => piece with { Text = input.ReadString() },
+                2 => piece with { Score = input.ReadFloat() },
+                3 => piece with { Kind = (PieceKind)input.ReadEnum() },
+                _ => piece,
+            };
+            return field is >= 1 and <= 3;
         });
         return piece;
     }
@@ -67,11 +75,14 @@ internal sealed record SentencePieceModel(IReadOnlyList<(string Text, PieceKind 
         SentencePieceModel model = this;
         ForEachField(message, (field, input) =>
         {
-            if (field == 24)
-                model = model with { TreatWhitespaceAsSuffix = input.ReadBool() };
-            else if (field == 44)
-                model = model with { UnknownSurface = input.ReadString() };
-            return field is 24 or 44;
+            model = field switch
+            {
+                3 => model with { IsUnigram = input.ReadEnum() == Unigram },
+                24 => model with { TreatWhitespaceAsSuffix = input.ReadBool() },
+                44 => model with { UnknownSurface = input.ReadString() },
+                _ => model,
+            };
+            return field is 3 or 24 or 44;
         });
         return model;
     }

@@ -1,4 +1,4 @@
-// A SentencePiece model (Kudo and Richardson 2018), BPE or unigram. Microsoft.ML.Tokenizers finds the pieces; what surrounds that is here,
+// A SentencePiece model (Kudo and Richardson 2018), BPE or unigram. Microsoft.ML.Tokenizers finds the pieces of BPE; what surrounds that is here,
 // as the original does it: normalization of BPE models too, symbols that a user defined, and unknown characters on the way back.
 using System.Text;
 using Microsoft.ML.Tokenizers;
@@ -14,6 +14,7 @@ internal sealed class SentencePieceVocabulary
     private readonly SentencePieceModel _model;
     private readonly UserDefinedSymbols _symbols;
     private readonly SentencePieceNormalizer _normalizer;
+    private readonly UnigramSearch? _unigram;
 
     private SentencePieceVocabulary(byte[] contents)
     {
@@ -22,6 +23,8 @@ internal sealed class SentencePieceVocabulary
         _model = SentencePieceModel.Parse(contents);
         _symbols = new UserDefinedSymbols(_model);
         _normalizer = new SentencePieceNormalizer(_model, _symbols);
+        if (_model.IsUnigram)
+            _unigram = new UnigramSearch(_model, _tokenizer.UnknownId);
     }
 
     public static TextVocabulary Load(byte[] contents)
@@ -55,8 +58,7 @@ internal sealed class SentencePieceVocabulary
     private List<int> Encode(string text)
     {
         List<int> result = [];
-        foreach (int id in _symbols.Split(_normalizer.Normalize(text)).SelectMany(part => part.Id is { } symbol ? [symbol]
-            : _tokenizer.EncodeToIds(part.Text, considerPreTokenization: false, considerNormalization: false)))
+        foreach (int id in _symbols.Split(_normalizer.Normalize(text)).SelectMany(part => part.Id is { } symbol ? [symbol] : Cut(part.Text)))
         {
             bool repeated = id == _tokenizer.UnknownId && !_tokenizer.ByteFallback && result.Count > 0 && result[^1] == id;
             if (!repeated)                                         // a run of unknown characters is one unknown token
@@ -65,12 +67,17 @@ internal sealed class SentencePieceVocabulary
         return result;
     }
 
+    private IEnumerable<int> Cut(string text) => _unigram is null
+        ? _tokenizer.EncodeToIds(text, considerPreTokenization: false, considerNormalization: false)
+        : _unigram.Cut(text).SelectMany(piece => piece.Id == _tokenizer.UnknownId && _tokenizer.ByteFallback
+            ? Encoding.UTF8.GetBytes(piece.Text).Select(value => _tokenizer.Vocabulary[$"<0x{value:X2}>"]) : [piece.Id]);
+
     private string Decode(IEnumerable<int> ids)
     {
         var text = new StringBuilder();
         List<byte> bytes = [];
         bool atStart = true, prefixTaken = false;
-        foreach ((string piece, PieceKind kind) in ids.Where(id => id < _model.Pieces.Count).Select(id => _model.Pieces[id]))
+        foreach ((string piece, PieceKind kind, _) in ids.Where(id => id < _model.Pieces.Count).Select(id => _model.Pieces[id]))
         {
             if (kind == PieceKind.Byte)
             {

@@ -22,40 +22,19 @@ public sealed class TrainingGoldenTests : IDisposable
     public void Clipping_and_AdamW_follow_the_recorded_run()
     {
         GoldenFile golden = GoldenFile.Open("adamw_traj");
-        JsonElement settings = golden.Config;
-        double Setting(string name) => settings.GetProperty(name).GetDouble();
-        Assert.Equal(0, Setting("weight_decay_b"));                  // neither do we decay vectors
-        var config = new OptimizerConfig
-        {
-            Beta1 = settings.GetProperty("betas")[0].GetDouble(),
-            Beta2 = settings.GetProperty("betas")[1].GetDouble(),
-            Epsilon = Setting("eps"),
-            WeightDecay = Setting("weight_decay_w"),
-        };
-        long[] matrix = golden["w0"].shape;
-        long vector = golden["b0"].shape[0], matrixCount = golden["w0"].numel();
-
         using var noGradient = no_grad();
-        using TransfusionNetwork network = RandomNetwork.Create(TinyNetwork.Config.Transformer with { HiddenSize = 64 });
-        using var flat = new FlatParameters(network, ScalarType.Float32);
-        using var adam = new Microsoft.ML.Transfusion.Training.AdamW(flat, config);
-        Tensor Matrix(Tensor buffer) => buffer.narrow(0, 0, matrixCount).view(matrix);
-        Tensor Vector(Tensor buffer) => buffer.narrow(0, flat.DecayedCount, vector);
-        flat.Master.zero_();
-        Matrix(flat.Master).copy_(golden["w0"]);
-        Vector(flat.Master).copy_(golden["b0"]);
+        using var matrix = new Trained(golden.Config, "weight_decay_w", golden["w0"]);
+        using var vector = new Trained(golden.Config, "weight_decay_b", golden["b0"]);
         for (int step = 0; step < golden["w"].shape[0]; step++)
         {
-            flat.Gradient.zero_();
-            Matrix(flat.Gradient).copy_(golden["grad_w"][step]);
-            Vector(flat.Gradient).copy_(golden["grad_b"][step]);
+            Tensor gradient = cat([golden["grad_w"][step].flatten(), golden["grad_b"][step]], 0);
+            GradientClipping.Clip(gradient, golden.Config.GetProperty("clip").GetDouble());
+            double learningRate = golden["lr"][step].ToDouble();
+            Tensor[] clipped = gradient.split([golden["w0"].numel(), golden["b0"].numel()]);
 
-            GradientClipping.Clip(flat.Gradient, Setting("clip"));
-            adam.Step(golden["lr"][step].ToDouble());
-
-            golden.Check("clipped gradient", golden["clipped_grad_w"][step], Matrix(flat.Gradient), Tolerance, $"step {step}");
-            golden.Check("matrix", golden["w"][step], Matrix(flat.Master), Tolerance, $"step {step}");
-            golden.Check("vector", golden["b"][step], Vector(flat.Master), Tolerance, $"step {step}");
+            golden.Check("clipped gradient", golden["clipped_grad_w"][step], clipped[0].view(golden["w0"].shape), Tolerance, $"step {step}");
+            golden.Check("matrix", golden["w"][step], matrix.Step(clipped[0], learningRate), Tolerance, $"step {step}");
+            golden.Check("vector", golden["b"][step], vector.Step(clipped[1], learningRate), Tolerance, $"step {step}");
         }
     }
 
@@ -83,5 +62,46 @@ public sealed class TrainingGoldenTests : IDisposable
             double progress = (steps[i] - warmup) / Math.Max(1.0, total - warmup);
             golden.Check("learning rate", golden["lr"][i].ToDouble(), WarmupCosineSchedule.LearningRate(config, steps[i], progress), 1e-15);
         }
+    }
+
+    /// <summary>A tensor among the decayed weights of a network, with the optimizer to itself.</summary>
+    private sealed class Trained : IDisposable
+    {
+        private readonly TransfusionNetwork _network = RandomNetwork.Create(TinyNetwork.Config.Transformer with { HiddenSize = 64 });
+        private readonly FlatParameters _flat;
+        private readonly Microsoft.ML.Transfusion.Training.AdamW _adam;
+        private readonly long[] _shape;
+
+        public Trained(JsonElement settings, string decay, Tensor start)
+        {
+            _shape = start.shape;
+            _flat = new FlatParameters(_network, ScalarType.Float32);
+            _flat.Master.zero_();
+            Of(_flat.Master).copy_(start);
+            _adam = new Microsoft.ML.Transfusion.Training.AdamW(_flat, new OptimizerConfig
+            {
+                Beta1 = settings.GetProperty("betas")[0].GetDouble(),
+                Beta2 = settings.GetProperty("betas")[1].GetDouble(),
+                Epsilon = settings.GetProperty("eps").GetDouble(),
+                WeightDecay = settings.GetProperty(decay).GetDouble(),
+            });
+        }
+
+        public Tensor Step(Tensor gradient, double learningRate)
+        {
+            _flat.Gradient.zero_();
+            Of(_flat.Gradient).copy_(gradient.view(_shape));
+            _adam.Step(learningRate);
+            return Of(_flat.Master);
+        }
+
+        public void Dispose()
+        {
+            _adam.Dispose();
+            _flat.Dispose();
+            _network.Dispose();
+        }
+
+        private Tensor Of(Tensor flat) => flat.narrow(0, 0, _shape.Aggregate(1L, (product, size) => product * size)).view(_shape);
     }
 }
