@@ -27,6 +27,10 @@ internal sealed record SentencePieceModel(IReadOnlyList<SentencePiece> Pieces, s
 {
     private const int Unigram = 1;                                 // the kind of model; 2 is BPE
 
+    /// <summary>The pieces that text is cut into, by their text.</summary>
+    public Dictionary<string, (int Id, float Score)> NormalPieces => Pieces.Index().Where(piece => piece.Item.Kind == PieceKind.Normal && piece.Item.Text.Length > 0)
+        .DistinctBy(piece => piece.Item.Text).ToDictionary(piece => piece.Item.Text, piece => (piece.Index, piece.Item.Score), StringComparer.Ordinal);
+
     /// <exception cref="InvalidProtocolBufferException">The bytes are something else.</exception>
     /// <exception cref="FormatException">A piece for a byte does not say which.</exception>
     public static SentencePieceModel Parse(byte[] contents)

@@ -1,5 +1,5 @@
-// A SentencePiece model (Kudo and Richardson 2018), BPE or unigram. Microsoft.ML.Tokenizers finds the pieces of BPE; what surrounds that is here,
-// as the original does it: normalization of BPE models too, symbols that a user defined, and unknown characters on the way back.
+// A SentencePiece model (Kudo and Richardson 2018), BPE or unigram. Microsoft.ML.Tokenizers reads the file and its special
+// tokens; the text's way to ids and back is here, because there it is not the original's in every case (docs/log.md).
 using System.Text;
 using Microsoft.ML.Tokenizers;
 
@@ -14,7 +14,7 @@ internal sealed class SentencePieceVocabulary
     private readonly SentencePieceModel _model;
     private readonly UserDefinedSymbols _symbols;
     private readonly SentencePieceNormalizer _normalizer;
-    private readonly UnigramSearch? _unigram;
+    private readonly Func<string, IReadOnlyList<(int Id, string Text)>> _cut;
 
     private SentencePieceVocabulary(byte[] contents)
     {
@@ -23,8 +23,7 @@ internal sealed class SentencePieceVocabulary
         _model = SentencePieceModel.Parse(contents);
         _symbols = new UserDefinedSymbols(_model);
         _normalizer = new SentencePieceNormalizer(_model, _symbols);
-        if (_model.IsUnigram)
-            _unigram = new UnigramSearch(_model, _tokenizer.UnknownId);
+        _cut = _model.IsUnigram ? new UnigramSearch(_model, _tokenizer.UnknownId).Cut : new BpeMerges(_model, _tokenizer.UnknownId).Cut;
     }
 
     public static TextVocabulary Load(byte[] contents)
@@ -67,10 +66,8 @@ internal sealed class SentencePieceVocabulary
         return result;
     }
 
-    private IEnumerable<int> Cut(string text) => _unigram is null
-        ? _tokenizer.EncodeToIds(text, considerPreTokenization: false, considerNormalization: false)
-        : _unigram.Cut(text).SelectMany(piece => piece.Id == _tokenizer.UnknownId && _tokenizer.ByteFallback
-            ? Encoding.UTF8.GetBytes(piece.Text).Select(value => _tokenizer.Vocabulary[$"<0x{value:X2}>"]) : [piece.Id]);
+    private IEnumerable<int> Cut(string text) => _cut(text).SelectMany(piece => piece.Id == _tokenizer.UnknownId && _tokenizer.ByteFallback
+        ? Encoding.UTF8.GetBytes(piece.Text).Select(value => _tokenizer.Vocabulary[$"<0x{value:X2}>"]) : [piece.Id]);
 
     private string Decode(IEnumerable<int> ids)
     {

@@ -1,5 +1,5 @@
 // The likeliest way to cut a text into the pieces of a unigram model (Kudo 2018, §3.1), by Viterbi's algorithm. Microsoft.ML.Tokenizers has one
-// too; this one breaks ties as the original does, so that "..." becomes the same two pieces.
+// too; this one breaks ties as the original does, so that "..." becomes the same two pieces everywhere.
 using System.Text;
 
 namespace Microsoft.ML.Transfusion.Tokenization;
@@ -16,15 +16,10 @@ internal sealed class UnigramSearch
     public UnigramSearch(SentencePieceModel model, int unknownId)
     {
         _unknownId = unknownId;
-        var pieces = new Dictionary<string, (int, float)>(StringComparer.Ordinal);
-        foreach ((int id, SentencePiece piece) in model.Pieces.Index())
-        {
-            if (piece.Kind == PieceKind.Normal && piece.Text.Length > 0)
-                pieces.TryAdd(piece.Text, (id, piece.Score));
-        }
+        Dictionary<string, (int Id, float Score)> pieces = model.NormalPieces;
         _pieces = pieces.GetAlternateLookup<ReadOnlySpan<char>>();
         _longest = pieces.Keys.Select(text => text.Length).DefaultIfEmpty(1).Max();
-        _unknownScore = pieces.Values.Select(piece => piece.Item2).DefaultIfEmpty(0).Min() - UnknownPenalty;
+        _unknownScore = pieces.Values.Select(piece => piece.Score).DefaultIfEmpty(0).Min() - UnknownPenalty;
     }
 
     /// <summary>Pieces of a normalized text, in order; a character that no piece covers is the unknown one.</summary>
