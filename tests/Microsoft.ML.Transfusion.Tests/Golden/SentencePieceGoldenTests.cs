@@ -13,7 +13,9 @@ public class SentencePieceGoldenTests
         GoldenFile golden = GoldenFile.Open("sentencepiece");
         string[] texts = golden.Json.GetProperty("tests").Deserialize<string[]>()!;
         Assert.NotEmpty(texts);
-        foreach (JsonProperty model in golden.Json.GetProperty("models").EnumerateObject())
+        JsonProperty[] models = [.. golden.Json.GetProperty("models").EnumerateObject().Where(model => File.Exists(Path.Combine(GoldenFile.Folder, $"{model.Name}.model")))];
+        Skip.If(models.Length == 0, $"{GoldenFile.Folder} has none of the models of sentencepiece.json.");
+        foreach (JsonProperty model in models)
         {
             TextVocabulary vocabulary = SentencePieceVocabulary.Load(File.ReadAllBytes(GoldenFile.PathOf($"{model.Name}.model")));
             int[][] ids = model.Value.GetProperty("ids").Deserialize<int[][]>()!;
