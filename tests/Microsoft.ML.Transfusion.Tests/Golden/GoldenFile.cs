@@ -13,6 +13,8 @@ internal sealed class GoldenFile
 
     private const string Variable = "TRANSFUSION_FIXTURES";
 
+    private static readonly string Carried = Path.Combine(Repository.Root, "tests", "Microsoft.ML.Transfusion.Tests", "Golden", "fixtures");
+
     private GoldenFile(string name, JsonElement json, IReadOnlyDictionary<string, Tensor> tensors) => (Name, Json, Tensors) = (name, json, tensors);
 
     /// <summary>The folder in use.</summary>
@@ -32,15 +34,12 @@ internal sealed class GoldenFile
     /// <summary>Reads a recording into the current dispose scope; skips the test where the folder has none of that name.</summary>
     public static GoldenFile Open(string name)
     {
-        JsonElement json = JsonElement.Parse(File.ReadAllBytes(PathOf(name + ".json")));
-        string tensors = Path.Combine(Folder, name + ".safetensors");
-        if (!File.Exists(tensors))
-            return new GoldenFile(name, json, new Dictionary<string, Tensor>());
-        using FileStream stream = File.OpenRead(tensors);
-        return new GoldenFile(name, json, SafeTensors.Read(stream));
+        string json = PathOf(name + ".json");
+        return Read(Path.GetDirectoryName(json)!, name);
     }
 
-    public static Dictionary<string, Tensor> Read(string name) => new(Open(name).Tensors);
+    /// <summary>Reads a recording that only the repository has.</summary>
+    public static GoldenFile OpenCarried(string name) => Read(Carried, name);
 
     /// <summary>A file of the folder; skips the test where there is none.</summary>
     public static string PathOf(string file)
@@ -75,11 +74,21 @@ internal sealed class GoldenFile
         Assert.Equal(recorded, ours);
     }
 
+    private static GoldenFile Read(string folder, string name)
+    {
+        JsonElement json = JsonElement.Parse(File.ReadAllBytes(Path.Combine(folder, name + ".json")));
+        string tensors = Path.Combine(folder, name + ".safetensors");
+        if (!File.Exists(tensors))
+            return new GoldenFile(name, json, new Dictionary<string, Tensor>());
+        using FileStream stream = File.OpenRead(tensors);
+        return new GoldenFile(name, json, SafeTensors.Read(stream));
+    }
+
     private static string FindFolder()
     {
         if (Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } given)
             return Directory.Exists(given) ? given : throw new DirectoryNotFoundException($"{Variable} names {given}, which is not there.");
         string shared = Path.GetFullPath(Path.Combine(Repository.Root, "..", "shared", "fixtures"));
-        return Directory.Exists(shared) ? shared : Path.Combine(Repository.Root, "tests", "Microsoft.ML.Transfusion.Tests", "Golden", "fixtures");
+        return Directory.Exists(shared) ? shared : Carried;
     }
 }
