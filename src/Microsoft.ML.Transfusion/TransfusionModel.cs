@@ -18,7 +18,7 @@ namespace Microsoft.ML.Transfusion;
 
 /// <summary>A trained Transfusion model: captions pictures, draws captions, continues mixed sequences, saves and loads.</summary>
 /// <remarks>Safe to call from many threads: calls take turns at the network.</remarks>
-public sealed class TransfusionModel : IDisposable
+public sealed partial class TransfusionModel : IDisposable
 {
     private readonly TransfusionNetwork _network;
     private readonly SequenceGenerator _generator;
@@ -150,88 +150,6 @@ public sealed class TransfusionModel : IDisposable
         }
     }
 
-    // ---- batches, for the ML.NET adapters and the samples; images are float tensors [3, H, W] in [−1, 1] at the trained size, on the CPU ----
-
-    /// <summary>Trains a model on documents made with the tokenizer and the codec.</summary>
-    /// <param name="initial">Where the text path's weights come from; null: all begin at random.</param>
-    internal static TransfusionModel Train(TransfusionConfig config, TrainingOptions options, TextTokenizer tokenizer,
-        IReadOnlyList<Document> documents, IReadOnlyList<Document> validation, LlamaCheckpoint? initial = null)
-    {
-        NativeTorch.Require();
-        TransfusionNetwork network = CreateNetwork(config, tokenizer.VocabularySize);
-        using (var generator = new Generator((ulong)options.Seed, CPU))
-        {
-            network.Initialize(generator);
-            initial?.CopyTo(network, generator);
-        }
-        network.to(options.Device);
-        new TrainingLoop(network, config, tokenizer.SpecialTokens, options).Run(documents, validation);
-        KeepWeights(network);
-        return new TransfusionModel(config, tokenizer, network);
-    }
-
-    /// <summary>Loads onto a device.</summary>
-    internal static TransfusionModel Load(Stream stream, Device device)
-    {
-        NativeTorch.Require();
-        using var scope = NewDisposeScope();
-        ModelArchive archive = ModelArchive.Read(stream);
-        TransfusionNetwork network = CreateNetwork(archive.Config, archive.Tokenizer.VocabularySize);
-        network.Load(archive.Weights);
-        network.to(device);
-        network.eval();
-        KeepWeights(network);
-        return new TransfusionModel(archive.Config, archive.Tokenizer, network);
-    }
-
-    internal string[] CaptionBatch(IReadOnlyList<Tensor> images, GenerationOptions options, CancellationToken cancellationToken)
-    {
-        options.Validate();
-        if (images.Count == 0)
-            return [];
-        List<Document> prompts = [.. images.Select(image => new Document([new ImagePart(image)]))];
-        using var seeds = new RowGenerators(images.Select(image => RowGenerators.Seed(options.Seed, image)));
-        lock (_gate)
-        {
-            ObjectDisposedException.ThrowIf(_disposed, this);
-            return [.. _generator.ContinueText(prompts, options, seeds.Generators, cancellationToken).Select(ids => Tokenizer.Decode(ids))];
-        }
-    }
-
-    /// <summary>Returns float tensors [3, H, W] in [−1, 1], owned by the caller.</summary>
-    internal Tensor[] GenerateImageBatch(IReadOnlyList<string> prompts, GenerationOptions options, CancellationToken cancellationToken)
-    {
-        options.Validate();
-        options.RequireFit(Config.Diffusion);
-        var images = new Tensor[prompts.Count];
-        var documents = prompts.Select((prompt, row) => (Row: row, Ids: Tokenizer.Encode(prompt)));
-        foreach (var group in documents.GroupBy(document => document.Ids.Length))
-        {
-            List<Document> rows = [.. group.Select(document => new Document([new TextPart(document.Ids)]))];
-            using var seeds = new RowGenerators(group.Select(document => RowGenerators.Seed(options.Seed, document.Ids)));
-            lock (_gate)
-            {
-                ObjectDisposedException.ThrowIf(_disposed, this);
-                using var scope = NewDisposeScope();
-                Tensor pixels = PixelCodec.Decode(_generator.DrawImages(rows, options, seeds.Generators, cancellationToken)).cpu();
-                foreach ((int row, int at) in group.Select((document, at) => (document.Row, at)))
-                    images[row] = pixels[at].clone().DetachFromDisposeScope();
-            }
-        }
-        return images;
-    }
-
-    /// <summary>Both losses of every document, laid out as they stand, at fixed timesteps and noise.</summary>
-    internal TransfusionScore[] ScoreBatch(IReadOnlyList<Document> documents, CancellationToken cancellationToken)
-    {
-        cancellationToken.ThrowIfCancellationRequested();
-        lock (_gate)
-        {
-            ObjectDisposedException.ThrowIf(_disposed, this);
-            return DocumentScorer.Score(_network, Config, Tokenizer.SpecialTokens, documents);
-        }
-    }
-
     private SequencePart? NextPart(IEnumerator<DocumentPart> parts)
     {
         lock (_gate)
@@ -261,14 +179,4 @@ public sealed class TransfusionModel : IDisposable
     }
 
     private Tensor ToPixels(MLImage image) => ImageTensors.ToTensor(image, Config.Image.ImageHeight, Config.Image.ImageWidth);
-
-    /// <summary>A model outlives the dispose scope that it was made in.</summary>
-    private static void KeepWeights(TransfusionNetwork network)
-    {
-        foreach (Tensor weight in network.state_dict().Values)
-            weight.DetachFromDisposeScope();
-    }
-
-    private static TransfusionNetwork CreateNetwork(TransfusionConfig config, int vocabularySize) => new(
-        config.Transformer, vocabularySize, PixelCodec.Channels * config.Image.PatchSize * config.Image.PatchSize, config.Image.PatchCount);
 }

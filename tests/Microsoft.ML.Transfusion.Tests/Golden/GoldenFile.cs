@@ -13,7 +13,8 @@ internal sealed class GoldenFile
 
     private const string Variable = "TRANSFUSION_FIXTURES";
 
-    private static readonly string Carried = Path.Combine(Repository.Root, "tests", "Microsoft.ML.Transfusion.Tests", "Golden", "fixtures");
+    /// <summary>The recordings that the repository carries.</summary>
+    public static readonly string Carried = Path.Combine(Repository.Root, "tests", "Microsoft.ML.Transfusion.Tests", "Golden", "fixtures");
 
     private GoldenFile(string name, JsonElement json, IReadOnlyDictionary<string, Tensor> tensors) => (Name, Json, Tensors) = (name, json, tensors);
 

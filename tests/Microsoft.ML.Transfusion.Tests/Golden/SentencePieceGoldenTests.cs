@@ -8,23 +8,27 @@ namespace Microsoft.ML.Transfusion.Tests.Golden;
 public class SentencePieceGoldenTests
 {
     [SkippableFact]
-    public void Ids_and_texts_are_those_of_SentencePiece()
+    public void Ids_and_texts_are_those_of_SentencePiece() => Check(GoldenFile.Open("sentencepiece"), GoldenFile.Folder);
+
+    [SkippableFact]
+    public void Ids_of_repeated_letters_are_those_of_SentencePiece() => Check(GoldenFile.OpenCarried("sentencepiece_repeats"), GoldenFile.Carried);
+
+    private static void Check(GoldenFile golden, string folder)
     {
-        GoldenFile golden = GoldenFile.Open("sentencepiece");
         string[] texts = golden.Json.GetProperty("tests").Deserialize<string[]>()!;
         Assert.NotEmpty(texts);
-        JsonProperty[] models = [.. golden.Json.GetProperty("models").EnumerateObject().Where(model => File.Exists(Path.Combine(GoldenFile.Folder, $"{model.Name}.model")))];
-        Skip.If(models.Length == 0, $"{GoldenFile.Folder} has none of the models of sentencepiece.json.");
-        foreach (JsonProperty model in models)
+        (string File, JsonProperty Expected)[] models = [.. golden.Json.GetProperty("models").EnumerateObject().Select(model => (Path.Combine(folder, $"{model.Name}.model"), model))];
+        Skip.IfNot(models.Any(model => File.Exists(model.File)), $"{folder} has none of the models of {golden.Name}.");
+        foreach ((string file, JsonProperty expected) in models.Where(model => File.Exists(model.File)))
         {
-            TextVocabulary vocabulary = SentencePieceVocabulary.Load(File.ReadAllBytes(GoldenFile.PathOf($"{model.Name}.model")));
-            int[][] ids = model.Value.GetProperty("ids").Deserialize<int[][]>()!;
-            string[] decoded = model.Value.GetProperty("decoded").Deserialize<string[]>()!;
-            golden.CheckEqual("vocabulary", [model.Value.GetProperty("vocab").GetInt64()], [vocabulary.Size]);
+            TextVocabulary vocabulary = SentencePieceVocabulary.Load(File.ReadAllBytes(file));
+            int[][] ids = expected.Value.GetProperty("ids").Deserialize<int[][]>()!;
+            string[] decoded = expected.Value.GetProperty("decoded").Deserialize<string[]>()!;
+            golden.CheckEqual("vocabulary", [expected.Value.GetProperty("vocab").GetInt64()], [vocabulary.Size]);
             for (int i = 0; i < texts.Length; i++)
             {
-                golden.CheckEqual($"{model.Name} ids", ids[i].Select(id => (long)id), vocabulary.Encode(texts[i]).Select(id => (long)id));
-                golden.CheckEqual($"{model.Name} text", decoded[i].Select(character => (long)character), vocabulary.Decode(ids[i])!.Select(character => (long)character));
+                golden.CheckEqual($"{expected.Name} ids", ids[i].Select(id => (long)id), vocabulary.Encode(texts[i]).Select(id => (long)id));
+                golden.CheckEqual($"{expected.Name} text", decoded[i].Select(character => (long)character), vocabulary.Decode(ids[i])!.Select(character => (long)character));
             }
         }
     }
