@@ -14,6 +14,10 @@ public sealed class InferenceTimestepsTests
         Assert.Equal(expected, InferenceTimesteps.Space(10, 3, spacing, offset));
 
     [Fact]
+    public void Space_rounds_halves_to_the_even_neighbour() =>
+        Assert.Equal([4, 1], InferenceTimesteps.Space(5, 2, TimestepSpacing.Trailing));                // 5 and 2.5, one less
+
+    [Fact]
     public void Walk_leads_from_each_timestep_to_the_next_and_at_last_to_the_clean_image() =>
         Assert.Equal([new ReverseStep(9, 6), new ReverseStep(6, 2), new ReverseStep(2, -1)], InferenceTimesteps.Walk([9, 6, 2]));
 }
