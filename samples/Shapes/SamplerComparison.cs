@@ -40,6 +40,8 @@ internal static class SamplerComparison
                 drawings.Select(drawing => drawing.Judgement).Share(), drawings.Count, watch.Elapsed.TotalMilliseconds / drawings.Count);
             results.Add(result);
             (CaptionedPicture drawn, _) = drawings[PicturedPrompt];
+            if (pictures.Count == 0)
+                Console.WriteLine($"Pictured: {drawn.Caption}");
             pictures.Add(drawn with { Caption = $"{name} {result.Steps} steps guidance {result.GuidanceScale}" });
             Console.WriteLine($"{name,-12} {result.Steps,4} steps, guidance {result.GuidanceScale,3}: {result.DrawnCorrectly,6:P1} of {result.Drawings}, {result.MillisecondsPerDrawing:F0} ms each");
             foreach ((CaptionedPicture other, _) in drawings.Where(drawing => drawing.Drawing != drawn))
