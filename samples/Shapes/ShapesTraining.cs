@@ -12,8 +12,8 @@ internal static class ShapesTraining
     /// <summary>Held-out pictures to caption, and held-out captions to draw.</summary>
     public const int NumberOfEvaluations = 600;
 
-    /// <summary>How captions are drawn and pictures captioned: on this task more steps and less guidance than the fast default draw better.</summary>
-    public static GenerationOptions Generation => GenerationOptions.Fast with { NumberOfInferenceSteps = 50, GuidanceScale = 2, MaxNewTokens = 32 };
+    /// <summary>How captions are drawn and pictures captioned.</summary>
+    public static GenerationOptions Generation => GenerationOptions.Fast with { MaxNewTokens = 32 };
 
     public static TransfusionTrainer.Options Options(RunSettings settings, IProgress<TrainingProgress> progress, CancellationToken interruption) => new()
     {

@@ -24,8 +24,14 @@ public enum DpmSolverFinalSigma
 /// <summary>The settings of <see cref="DiffusionSamplerType.DpmSolver"/>. Immutable.</summary>
 public sealed record DpmSolverOptions
 {
-    /// <summary>How many predictions a step looks at, 1 to 3. 2 by default: 1 is DDIM and needs more steps; 3 is unsteady under guidance.</summary>
+    /// <summary>How many predictions a step looks at, 1 to 3. 2 by default: 1 is DDIM and needs more steps; 3 is unsteady under guidance, and only for steps without fresh noise.</summary>
     public int Order { get; init; } = 2;
+
+    /// <summary>
+    /// Whether every step but the last replaces some of the noise by fresh noise (SDE-DPM-Solver++), as DDPM does; true by default: what a step got
+    /// wrong is forgotten sooner, and more drawings come out right (docs/guidance-and-sampling.md). Only for <see cref="Order"/> 1 and 2.
+    /// </summary>
+    public bool IsStochastic { get; init; } = true;
 
     /// <summary>The variant of second-order steps; <see cref="DpmSolverType.Midpoint"/> by default.</summary>
     public DpmSolverType Type { get; init; } = DpmSolverType.Midpoint;

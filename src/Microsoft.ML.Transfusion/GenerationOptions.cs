@@ -75,6 +75,7 @@ public sealed record GenerationOptions
         Require(Eta is >= 0 and <= 1, prefix + nameof(Eta), Eta, "in [0, 1]");
         Require(DpmSolver is not null, prefix + nameof(DpmSolver), "null", "left out to use its default");
         Require(DpmSolver!.Order is >= 1 and <= 3, prefix + "DpmSolver.Order", DpmSolver.Order, "1, 2 or 3");
+        Require(!DpmSolver.IsStochastic || DpmSolver.Order < 3, prefix + "DpmSolver.Order", DpmSolver.Order, "1 or 2 with fresh noise; set DpmSolver.IsStochastic to false for order 3");
         Require(Enum.IsDefined(DpmSolver.Type), prefix + "DpmSolver.Type", DpmSolver.Type, "a value of DpmSolverType");
         Require(Enum.IsDefined(DpmSolver.FinalSigma), prefix + "DpmSolver.FinalSigma", DpmSolver.FinalSigma, "a value of DpmSolverFinalSigma");
         Require(double.IsFinite(Shift) && Shift > 0, prefix + nameof(Shift), Shift, "a finite number above 0");

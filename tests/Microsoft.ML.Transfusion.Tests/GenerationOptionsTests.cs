@@ -31,7 +31,7 @@ public sealed class GenerationOptionsTests
             Shift = 3,
             GuidanceRescale = 0.7,
             TimestepOffset = 2,
-            DpmSolver = new() { Order = 3, Type = DpmSolverType.Heun, UseKarrasSigmas = true, FinalSigma = DpmSolverFinalSigma.Minimum, LowerOrderFinal = false },
+            DpmSolver = new() { Order = 3, IsStochastic = false, Type = DpmSolverType.Heun, UseKarrasSigmas = true, FinalSigma = DpmSolverFinalSigma.Minimum, LowerOrderFinal = false },
         };
 
         Assert.Equal(options, JsonSerializer.Deserialize<GenerationOptions>(JsonSerializer.Serialize(options, Json), Json));

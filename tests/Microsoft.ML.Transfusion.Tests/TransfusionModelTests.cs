@@ -161,6 +161,7 @@ public sealed class TransfusionModelTests(BriefModel trained)
         { "TimestepOffset", new() { TimestepOffset = -1 } },
         { "DpmSolver", new() { DpmSolver = null! } },
         { "DpmSolver.Order", new() { DpmSolver = new() { Order = 4 } } },
+        { "DpmSolver.IsStochastic to false", new() { DpmSolver = new() { Order = 3 } } },
     };
 
     [Theory]

@@ -24,6 +24,8 @@ internal sealed class DpmSolverSampler : DiffusionSampler
 
     public override IReadOnlyList<double> Timesteps { get; }
 
+    public override bool IsStochastic => _options.IsStochastic;
+
     /// <summary>σ before each step, and after the last.</summary>
     public IReadOnlyList<double> Sigmas { get; }
 
@@ -35,17 +37,20 @@ internal sealed class DpmSolverSampler : DiffusionSampler
         Tensor sample = _diffusion.Interpret(prediction, noisySample, _levels[step], _sampleBound).Sample;
         _samples[step] = sample.DetachFromDisposeScope();
         NoiseLevel from = _levels[step], to = _levels[step + 1];
-        double h = to.Lambda - from.Lambda, decay = Math.Exp(-h);                               // h = ∞ towards a clean image
-        Tensor next = to.Spread / from.Spread * noisySample + to.Signal * (1 - decay) * sample;
+        double h = to.Lambda - from.Lambda;                                                     // ∞ towards a clean image
+        double span = IsStochastic ? 2 * h : h, decay = Math.Exp(-span);                        // fresh noise forgets twice as fast
+        Tensor next = to.Spread / from.Spread * (IsStochastic ? Math.Exp(-h) : 1) * noisySample + to.Signal * (1 - decay) * sample;
         int order = OrderOf(step);
         if (order > 1)
         {
             (Tensor slope, Tensor? curve) = Differences(step, order, h);
             bool isMidpoint = order == 2 && _options.Type == DpmSolverType.Midpoint;
-            next += to.Signal * (isMidpoint ? (1 - decay) / 2 : (decay - 1) / h + 1) * slope;
+            next += to.Signal * (isMidpoint ? (1 - decay) / 2 : (decay - 1) / span + 1) * slope;
             if (curve is not null)
                 next -= to.Signal * ((decay - 1 + h) / (h * h) - 0.5) * curve;
         }
+        if (IsStochastic && to.Spread > 0)
+            next += to.Spread * Math.Sqrt(1 - decay) * (noise ?? throw new ArgumentNullException(nameof(noise), "Stochastic DPM-Solver++ adds noise at every step but the last."));
         return next.MoveToOuterDisposeScope();
     }
 

@@ -27,9 +27,10 @@ public sealed class DiffusionSamplerTests : IDisposable
             Add("DDIM", new() { Sampler = DiffusionSamplerType.Ddim });
             Add("DDIM, half fresh noise", new() { Sampler = DiffusionSamplerType.Ddim, Eta = 0.5 });
             Add("DPM-Solver++", new());
+            Add("DPM-Solver++, no fresh noise", new() { DpmSolver = new() { IsStochastic = false } });
             Add("DPM-Solver++, Heun", new() { DpmSolver = new() { Type = DpmSolverType.Heun } });
             Add("DPM-Solver++, order 1", new() { DpmSolver = new() { Order = 1 } });
-            Add("DPM-Solver++, order 3, Karras", new() { DpmSolver = new() { Order = 3, UseKarrasSigmas = true } });
+            Add("DPM-Solver++, order 3, Karras", new() { DpmSolver = new() { Order = 3, IsStochastic = false, UseKarrasSigmas = true } });
             Add("Euler", new() { Sampler = DiffusionSamplerType.Euler });
             Add("Euler, shifted", new() { Sampler = DiffusionSamplerType.Euler, Shift = 3 });
             return data;

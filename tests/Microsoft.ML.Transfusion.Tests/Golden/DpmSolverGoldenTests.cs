@@ -19,6 +19,9 @@ public sealed partial class DpmSolverGoldenTests : IDisposable
     [Fact]
     public void Every_step_of_a_short_walk_is_that_of_diffusers() => Check(GoldenFile.OpenCarried("dpmpp_12"));
 
+    [Fact]
+    public void Every_step_with_fresh_noise_is_that_of_diffusers() => Check(GoldenFile.OpenCarried("dpmpp_sde_16"));
+
     private static void Check(GoldenFile golden)
     {
         int steps = golden.Config.GetProperty("num_inference_steps").GetInt32();
@@ -33,13 +36,13 @@ public sealed partial class DpmSolverGoldenTests : IDisposable
             {
                 golden.CheckEqual("timesteps", golden[prefix + ".timesteps"].Longs(), sampler.Timesteps.Longs());
                 golden.Check("sigmas, as 1 / (1 + sigma)", 1 / (1 + sigmas), 1 / (1 + tensor(sampler.Sigmas.ToArray())), 1e-6, name);
-                Diffusers.FollowSteps(golden, prefix + " step", sampler, outputs, golden["init"], noise: null, expected);
+                Diffusers.FollowSteps(golden, prefix + " step", sampler, outputs, golden["init"], golden.Tensors.GetValueOrDefault("noise"), expected);
             }
             using DiffusionSampler whole = Sampler();
             Tensor sample = golden["init"];
             for (int step = 0; step < steps; step++)
             {
-                sample = whole.Step(outputs[step], step, sample);
+                sample = whole.Step(outputs[step], step, sample, golden.Tensors.GetValueOrDefault("noise")?[step]);
                 golden.Check(prefix + " trajectory", expected[step], sample, prediction == "epsilon" ? 5e-3 : 1e-5, $"step {step}");
             }
         }
@@ -58,6 +61,7 @@ public sealed partial class DpmSolverGoldenTests : IDisposable
             DpmSolver = new DpmSolverOptions
             {
                 Order = words[0][0] - '0',
+                IsStochastic = words.Contains("sde"),
                 Type = words.Contains("heun") ? DpmSolverType.Heun : DpmSolverType.Midpoint,
                 UseKarrasSigmas = words.Contains("karras"),
                 FinalSigma = endsClean ? DpmSolverFinalSigma.Zero : DpmSolverFinalSigma.Minimum,
