@@ -16,6 +16,12 @@ public sealed record TrainingProgress
     /// <summary>Diffusion loss (mean squared error), averaged over the steps since the last report; NaN where no image was trained.</summary>
     public required double DiffusionLoss { get; init; }
 
+    /// <summary>Norm of the gradient before clipping, averaged over the steps since the last report.</summary>
+    public double GradientNorm { get; init; }
+
+    /// <summary>Steps so far whose loss or gradient was not finite; they moved no weight.</summary>
+    public int SkippedSteps { get; init; }
+
     /// <summary>Language loss on the validation set, where there is one and it was just evaluated.</summary>
     public double? ValidationLanguageLoss { get; init; }
 
@@ -31,7 +37,10 @@ public sealed record TrainingProgress
     /// <summary>Documents seen so far, counted with repetition.</summary>
     public required long Documents { get; init; }
 
-    /// <summary>Time since training began.</summary>
+    /// <summary>Passes over the training data so far, fractions included.</summary>
+    public double Epochs { get; init; }
+
+    /// <summary>Time since training began, earlier sittings of a resumed run included.</summary>
     public required TimeSpan Elapsed { get; init; }
 
     /// <summary>Estimated time until training ends.</summary>

@@ -33,6 +33,9 @@ internal sealed class AdamW : IDisposable
         Update(decayed, _parameters.Master.shape[0] - decayed, learningRate, weightDecay: 0);
     }
 
+    public IEnumerable<(string Name, Tensor Value)> Tensors(string prefix) =>
+        [($"{prefix}.first_moments", _firstMoments), ($"{prefix}.second_moments", _secondMoments), ($"{prefix}.step", _step)];
+
     public void Dispose()
     {
         _firstMoments.Dispose();

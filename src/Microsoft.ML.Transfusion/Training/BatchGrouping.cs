@@ -3,7 +3,12 @@ using Microsoft.ML.Transfusion.Sequences;
 
 namespace Microsoft.ML.Transfusion.Training;
 
-internal sealed class BatchGrouping(IReadOnlyList<Document> documents, DiffusionConfig config, int batchSize, Random random)
+/// <param name="Rows">Documents as they are laid out this time.</param>
+/// <param name="Next">Where the stream goes on after them.</param>
+internal sealed record GroupedBatch(IReadOnlyList<ArrangedDocument> Rows, DataPosition Next);
+
+/// <param name="seed">Decides order and layouts of every pass.</param>
+internal sealed class BatchGrouping(IReadOnlyList<Document> documents, DiffusionConfig config, int batchSize, int seed)
 {
     private const int LeastBatchesInPass = 16;
 
@@ -11,30 +16,42 @@ internal sealed class BatchGrouping(IReadOnlyList<Document> documents, Diffusion
     /// Batches without end. A batch whose rows differ in layout comes only at the end of a pass over the data, from what was left over: such
     /// rows are sorted by length, so padding stays small.
     /// </summary>
-    public IEnumerable<IReadOnlyList<ArrangedDocument>> Batches()
+    /// <param name="from">Where to begin; the batches are those that a stream from the start would give there.</param>
+    public IEnumerable<GroupedBatch> Batches(DataPosition from = default)
     {
         // A small data set is gone through several times in one pass, or else no layout would ever fill a batch.
         int repeats = Math.Max(1, LeastBatchesInPass * batchSize / documents.Count);
-        int[] order = [.. Enumerable.Range(0, documents.Count * repeats).Select(i => i % documents.Count)];
-        while (true)
+        for (int pass = from.Pass; ; pass++)
         {
-            random.Shuffle(order);
-            var groups = new Dictionary<string, List<ArrangedDocument>>();
-            foreach (int index in order)
+            int batch = 0, skipped = pass == from.Pass ? from.Batch : 0;
+            foreach (IReadOnlyList<ArrangedDocument> rows in Pass(repeats, new Random((int)StepSeed.Of(seed, pass))))
             {
-                ArrangedDocument document = Arrangement.Arrange(documents[index], config, random);
-                string layout = LayoutOf(document);
-                if (!groups.TryGetValue(layout, out List<ArrangedDocument>? group))
-                    groups.Add(layout, group = new List<ArrangedDocument>(batchSize));
-                group.Add(document);
-                if (group.Count < batchSize)
-                    continue;
-                yield return group;
-                groups.Remove(layout);
+                batch++;
+                if (batch > skipped)
+                    yield return new GroupedBatch(rows, new DataPosition(pass, batch));
             }
-            foreach (ArrangedDocument[] batch in groups.OrderBy(group => group.Key, StringComparer.Ordinal).SelectMany(group => group.Value).Chunk(batchSize))
-                yield return batch;
         }
+    }
+
+    private IEnumerable<IReadOnlyList<ArrangedDocument>> Pass(int repeats, Random random)
+    {
+        int[] order = [.. Enumerable.Range(0, documents.Count * repeats).Select(i => i % documents.Count)];
+        random.Shuffle(order);
+        var groups = new Dictionary<string, List<ArrangedDocument>>();
+        foreach (int index in order)
+        {
+            ArrangedDocument document = Arrangement.Arrange(documents[index], config, random);
+            string layout = LayoutOf(document);
+            if (!groups.TryGetValue(layout, out List<ArrangedDocument>? group))
+                groups.Add(layout, group = new List<ArrangedDocument>(batchSize));
+            group.Add(document);
+            if (group.Count < batchSize)
+                continue;
+            yield return group;
+            groups.Remove(layout);
+        }
+        foreach (ArrangedDocument[] rest in groups.OrderBy(group => group.Key, StringComparer.Ordinal).SelectMany(group => group.Value).Chunk(batchSize))
+            yield return rest;
     }
 
     /// <summary>The lengths of a document's text runs and where its images stand: "t12i" is twelve tokens, then an image.</summary>

@@ -1,11 +1,12 @@
 // The average of the weights over recent steps: what a finished model uses, since single steps of diffusion training are noisy.
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion.Training;
 
 internal sealed class ExponentialMovingAverage(Tensor weights, double decay) : IDisposable
 {
-    private long _updates;
+    private readonly Tensor _updates = zeros([], ScalarType.Int64).DetachFromDisposeScope();
 
     /// <summary>The averaged weights, [N].</summary>
     public Tensor Average { get; } = weights.clone().DetachFromDisposeScope();
@@ -15,10 +16,16 @@ internal sealed class ExponentialMovingAverage(Tensor weights, double decay) : I
     {
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
-        _updates++;
-        double effective = Math.Min(decay, (1.0 + _updates) / (10.0 + _updates));
+        long updates = _updates.add_(1).ToInt64();
+        double effective = Math.Min(decay, (1.0 + updates) / (10.0 + updates));
         Average.lerp_(weights, (float)(1 - effective));
     }
 
-    public void Dispose() => Average.Dispose();
+    public IEnumerable<(string Name, Tensor Value)> Tensors(string prefix) => [($"{prefix}.weights", Average), ($"{prefix}.updates", _updates)];
+
+    public void Dispose()
+    {
+        Average.Dispose();
+        _updates.Dispose();
+    }
 }

@@ -84,6 +84,15 @@ internal sealed class FlatParameters : IDisposable
 
     public void ZeroGradient() => _computedGradient.zero_();
 
+    /// <summary>Lets the network compute with other weights [N] until the result is disposed; the masters are what they were then.</summary>
+    public IDisposable Show(Tensor weights)
+    {
+        using var noGradient = no_grad();
+        Tensor kept = Master.clone().DetachFromDisposeScope();
+        _computed.copy_(weights);
+        return new Shown(this, kept);
+    }
+
     /// <summary>Gives the network 32-bit parameters of its own again: these weights [N], and the frozen ones as they were.</summary>
     public void Release(TransfusionNetwork network, Tensor weights)
     {
@@ -110,6 +119,17 @@ internal sealed class FlatParameters : IDisposable
     {
         foreach (Tensor? tensor in (Tensor?[])[Master, Gradient, _computed, _computedGradient, .. _frozen.Values])
             tensor?.Dispose();
+    }
+
+    private sealed class Shown(FlatParameters parameters, Tensor kept) : IDisposable
+    {
+        public void Dispose()
+        {
+            using var noGradient = no_grad();
+            parameters.Master.copy_(kept);
+            parameters.ScatterMaster();
+            kept.Dispose();
+        }
     }
 
     private static bool IsDecayed(string name, Tensor parameter) =>

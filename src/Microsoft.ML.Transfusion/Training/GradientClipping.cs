@@ -1,4 +1,5 @@
 // Scales a gradient down where its norm is above a bound (Pascanu et al. 2013).
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion.Training;
@@ -7,11 +8,15 @@ internal static class GradientClipping
 {
     private const double Epsilon = 1e-6;
 
-    /// <summary>gradient ← gradient · min(1, bound / ‖gradient‖), without waiting for the norm on a GPU.</summary>
-    public static void Clip(Tensor gradient, double maxNorm)
+    /// <summary>gradient ← gradient · min(1, bound / ‖gradient‖).</summary>
+    /// <returns>The norm that was found.</returns>
+    public static double Clip(Tensor gradient, double maxNorm)
     {
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
-        gradient.mul_((maxNorm / (gradient.norm() + Epsilon)).clamp_max(1));
+        double norm = gradient.norm().ToDouble();
+        if (norm > maxNorm)
+            gradient.mul_(maxNorm / (norm + Epsilon));
+        return norm;
     }
 }

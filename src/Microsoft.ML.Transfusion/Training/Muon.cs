@@ -37,6 +37,9 @@ internal sealed class Muon : IDisposable
         }
     }
 
+    public IEnumerable<(string Name, Tensor Value)> Tensors(string prefix) =>
+        _stacks.Select((stack, at) => ($"{prefix}.{at}.momentum", stack.Momentum));
+
     public void Dispose()
     {
         foreach (MatrixStack stack in _stacks)

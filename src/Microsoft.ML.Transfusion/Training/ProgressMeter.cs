@@ -4,45 +4,50 @@ using System.Diagnostics;
 namespace Microsoft.ML.Transfusion.Training;
 
 /// <summary>Collects steps; <see cref="Report"/> gives the averages since the last report and starts anew.</summary>
-internal sealed class ProgressMeter
+internal sealed class ProgressMeter(TrainingState state, int documentCount)
 {
+    private readonly TimeSpan _before = state.Elapsed;      // earlier sittings
     private readonly Stopwatch _clock = Stopwatch.StartNew();
     private TimeSpan _lastReport;
-    private double _language, _diffusion;
+    private double _language, _diffusion, _norm;
     private int _languageSteps, _diffusionSteps, _steps;
-    private long _positions, _documents;
+    private long _positions;
 
-    public TimeSpan Elapsed => _clock.Elapsed;
+    public TimeSpan Elapsed => _before + _clock.Elapsed;
 
     public TimeSpan SinceReport => _clock.Elapsed - _lastReport;
 
-    public void Add(double? languageLoss, double? diffusionLoss, int positions, int documents)
+    public void Add(StepResult step, int positions)
     {
-        _steps++;
         _positions += positions;
-        _documents += documents;
-        if (languageLoss is { } language)
+        if (!step.IsFinite)
+            return;
+        (_norm, _steps) = (_norm + step.GradientNorm, _steps + 1);
+        if (step.LanguageLoss is { } language)
             (_language, _languageSteps) = (_language + language, _languageSteps + 1);
-        if (diffusionLoss is { } diffusion)
+        if (step.DiffusionLoss is { } diffusion)
             (_diffusion, _diffusionSteps) = (_diffusion + diffusion, _diffusionSteps + 1);
     }
 
     public TrainingProgress Report(double fraction, double learningRate)
     {
-        TimeSpan elapsed = _clock.Elapsed;
+        TimeSpan now = _clock.Elapsed;
         var progress = new TrainingProgress
         {
-            Step = _steps,
+            Step = state.Step,
             Fraction = fraction,
             LanguageLoss = _language / _languageSteps,
             DiffusionLoss = _diffusion / _diffusionSteps,
+            GradientNorm = _norm / _steps,
+            SkippedSteps = state.SkippedSteps,
             LearningRate = learningRate,
-            TokensPerSecond = _positions / Math.Max((elapsed - _lastReport).TotalSeconds, 1e-9),
-            Documents = _documents,
-            Elapsed = elapsed,
-            Remaining = fraction > 0 ? elapsed * ((1 - fraction) / fraction) : TimeSpan.MaxValue,
+            TokensPerSecond = _positions / Math.Max((now - _lastReport).TotalSeconds, 1e-9),
+            Documents = state.Documents,
+            Epochs = (double)state.Documents / documentCount,
+            Elapsed = Elapsed,
+            Remaining = fraction > 0 ? Elapsed * ((1 - fraction) / fraction) : TimeSpan.MaxValue,
         };
-        (_language, _diffusion, _languageSteps, _diffusionSteps, _positions, _lastReport) = (0, 0, 0, 0, 0, elapsed);
+        (_language, _diffusion, _norm, _languageSteps, _diffusionSteps, _steps, _positions, _lastReport) = (0, 0, 0, 0, 0, 0, 0, now);
         return progress;
     }
 }

@@ -1,81 +1,72 @@
-// The training loop: batch → loss → backward → clip → AdamW → average → progress. It ends by steps, by time, or because it was asked to.
-using Microsoft.ML.Transfusion.Diffusion;
+// The training loop: batch → step → progress. It ends by steps, by time, or because it was asked to.
 using Microsoft.ML.Transfusion.Modeling;
 using Microsoft.ML.Transfusion.Sequences;
-using TorchSharp;
-using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion.Training;
 
 internal sealed class TrainingLoop(TransfusionNetwork network, TransfusionConfig config, SpecialTokens special, TrainingOptions options)
 {
+    private const int SkipsInARow = 20;                     // so many steps without a finite gradient are no accident
     private static readonly TimeSpan ReportInterval = TimeSpan.FromSeconds(0.5);
 
     /// <summary>Trains the network in place; afterwards its weights are 32-bit and, where averaging is on, the averaged ones.</summary>
+    /// <exception cref="InvalidOperationException">Losses or gradients stay not finite.</exception>
     public void Run(IReadOnlyList<Document> documents, IReadOnlyList<Document> validation)
     {
-        var random = new Random(options.Seed);
-        using var generator = new Generator((ulong)options.Seed, CPU);
-        var batches = new BatchGrouping(documents, config.Diffusion, options.Optimizer.BatchSize, random);
-        using var parameters = new FlatParameters(network, Precision.Resolve(options.Precision, options.Device), options.IsFrozen);
-        using Muon? muon = options.Optimizer.Type == OptimizerType.Muon ? new Muon(parameters, options.Optimizer) : null;
-        using var adam = new AdamW(parameters, options.Optimizer, start: muon is null ? 0 : parameters.BlockMatrixCount);
-        using var average = new ExponentialMovingAverage(parameters.Master, options.Optimizer.EmaDecay);
-        using var diffusion = DiffusionProcess.Create(config.Diffusion, options.Device);
-        var meter = new ProgressMeter();
+        using var state = new TrainingState(network, options);
+        using var step = new TrainingStep(state, config, options);
+        options.Begin?.Invoke(state);                       // a run that is taken up again is restored here
+        var meter = new ProgressMeter(state, documents.Count);
         network.train();
-
-        int step = 0;
-        double warmedUp = 0;                                // the share of the run that the warm-up took
-        foreach (IReadOnlyList<ArrangedDocument> rows in batches.Batches())
+        int skipsInARow = 0;
+        foreach (GroupedBatch group in new BatchGrouping(documents, config.Diffusion, options.Optimizer.BatchSize, options.Seed).Batches(state.Data))
         {
-            if (options.CancellationToken.IsCancellationRequested)
+            if (options.CancellationToken.IsCancellationRequested || Fraction(state.Step, state.Elapsed) >= 1)
                 break;
-            double coming = Fraction(step + 1, meter.Elapsed);
-            warmedUp = step < options.Optimizer.WarmupSteps ? coming : warmedUp;
-            double learningRate = WarmupCosineSchedule.LearningRate(options.Optimizer, step + 1, warmedUp < 1 ? (coming - warmedUp) / (1 - warmedUp) : 0);
-            using var scope = NewDisposeScope();
-            using SequenceBatch batch = SequenceBatch.Create(rows, special, config.Image.PatchCount);
-            if (options.HorizontalFlip)
-                batch.FlipRows([.. rows.Select(_ => random.Next(2) == 0)]);
-            parameters.ZeroGradient();
-            NoiseDraw? draw = batch.Images is null ? null : NoiseDraw.Random(batch, config.Diffusion, generator);
-            LossParts loss = TransfusionLoss.Compute(network, diffusion, batch, config.Image, draw);
-            Tensor total = loss.Total(config.Diffusion.DiffusionLossWeight);
-            if (total.requires_grad)                        // else: a batch of text alone, and the text path is frozen
-            {
-                total.backward();
-                parameters.GatherGradient();
-                GradientClipping.Clip(parameters.Gradient, options.Optimizer.MaxGradientNorm);
-                muon?.Step(learningRate);
-                adam.Step(learningRate);
-                parameters.ScatterMaster();
-                average.Update();
-            }
-            step++;
-            meter.Add(loss.LanguageLoss?.mean().ToDouble(), loss.DiffusionLoss?.mean().ToDouble(), batch.Positions, rows.Count);
-            double fraction = Fraction(step, meter.Elapsed);
-            Report(meter, step, fraction, learningRate, validation, diffusion);
-            if (fraction >= 1)
-                break;
+            using TrainingBatch batch = TrainingBatch.Create(group, config, special, options, state.Step);
+            double learningRate = NextLearningRate(state);
+            StepResult result = step.Run(batch, learningRate);
+            state.Step++;
+            state.Data = batch.Next;
+            state.Documents += batch.Sequences.Rows;
+            state.Elapsed = meter.Elapsed;
+            skipsInARow = result.IsFinite ? 0 : skipsInARow + 1;
+            state.SkippedSteps += result.IsFinite ? 0 : 1;
+            if (skipsInARow == SkipsInARow)
+                throw new InvalidOperationException($"The loss or its gradient was not finite in {SkipsInARow} steps in a row, up to step {state.Step}. "
+                    + $"Lower Optimizer.LearningRate ({options.Optimizer.LearningRate}) or Optimizer.MaxGradientNorm ({options.Optimizer.MaxGradientNorm}), or train in Float32.");
+            meter.Add(result, batch.Sequences.Positions);
+            Report(meter, state, step, learningRate, validation);
+            options.AfterStep?.Invoke(state);
         }
-        parameters.Release(network, options.Optimizer.EmaDecay > 0 ? average.Average : parameters.Master);
+        state.Parameters.Release(network, options.Optimizer.EmaDecay > 0 ? state.Average.Average : state.Parameters.Master);
         network.eval();
+    }
+
+    private double NextLearningRate(TrainingState state)
+    {
+        double coming = Fraction(state.Step + 1, state.Elapsed);
+        if (state.Step < options.Optimizer.WarmupSteps)
+            state.WarmedUp = coming;
+        double sinceWarmup = state.WarmedUp < 1 ? (coming - state.WarmedUp) / (1 - state.WarmedUp) : 0;
+        return WarmupCosineSchedule.LearningRate(options.Optimizer, state.Step + 1, sinceWarmup);
     }
 
     private double Fraction(int step, TimeSpan elapsed) => Math.Min(1, Math.Max(
         options.NumberOfSteps is { } steps ? (double)step / steps : 0,
         options.MaxTrainingTime is { } limit ? elapsed / limit : 0));
 
-    private void Report(ProgressMeter meter, int step, double fraction, double learningRate, IReadOnlyList<Document> validation, DiffusionProcess diffusion)
+    private void Report(ProgressMeter meter, TrainingState state, TrainingStep step, double learningRate, IReadOnlyList<Document> validation)
     {
-        bool last = fraction >= 1, validates = validation.Count > 0 && (last || step % options.ValidationInterval == 0);
+        double fraction = Fraction(state.Step, state.Elapsed);
+        bool last = fraction >= 1, validates = validation.Count > 0 && (last || state.Step % options.ValidationInterval == 0);
         if (options.Progress is null || !(last || validates || meter.SinceReport >= ReportInterval))
             return;
         TrainingProgress progress = meter.Report(fraction, learningRate);
         if (validates)
         {
-            (double language, double noise) = Validation.Evaluate(network, diffusion, config, special, validation, options.Optimizer.BatchSize);
+            using IDisposable? averaged = options.Optimizer.EmaDecay > 0 ? state.UseAverage() : null;      // what the finished model will use
+            (double language, double noise) = Validation.Evaluate(network, step.Diffusion, config, special, validation, options.Optimizer.BatchSize);
             progress = progress with { ValidationLanguageLoss = language, ValidationDiffusionLoss = noise };
         }
         options.Progress.Report(progress);

@@ -21,6 +21,12 @@ internal sealed record TrainingOptions(
 {
     private static readonly string[] TextPath = ["embed_tokens.", "layers.", "norm.", "lm_head."];
 
+    /// <summary>Called before the first step; a run that is taken up again is restored here.</summary>
+    public Action<TrainingState>? Begin { get; init; }
+
+    /// <summary>Called after every step, when its progress has been reported.</summary>
+    public Action<TrainingState>? AfterStep { get; init; }
+
     /// <summary>Whether the text path, all that a language model has, keeps its weights, and the image parts alone are trained.</summary>
     public bool FreezesText { get; init; }
 

@@ -18,7 +18,7 @@ public sealed class BatchGroupingTests : IDisposable
         Document[] documents = [.. TinyNetwork.Documents(300), new([new TextPart([1])]), new([])];
         const int BatchSize = 8, Passes = 3;
 
-        using IEnumerator<IReadOnlyList<ArrangedDocument>> batches = Grouping(documents, BatchSize).Batches().GetEnumerator();
+        using IEnumerator<IReadOnlyList<ArrangedDocument>> batches = Grouping(documents, BatchSize).Batches().Select(batch => batch.Rows).GetEnumerator();
         for (int pass = 0; pass < Passes; pass++)
         {
             var counts = new Dictionary<string, int>();
@@ -40,7 +40,7 @@ public sealed class BatchGroupingTests : IDisposable
     {
         Document[] documents = TinyNetwork.Documents(1000);
 
-        IReadOnlyList<ArrangedDocument>[] batches = [.. Grouping(documents, 16).Batches().Take(60)];
+        IReadOnlyList<ArrangedDocument>[] batches = [.. Grouping(documents, 16).Batches().Take(60).Select(batch => batch.Rows)];
 
         int uniform = batches.Count(batch =>
         {
@@ -58,7 +58,7 @@ public sealed class BatchGroupingTests : IDisposable
     {
         Document[] documents = TinyNetwork.Documents(count);
 
-        IReadOnlyList<ArrangedDocument>[] batches = [.. Grouping(documents, 8).Batches().Take(40)];
+        IReadOnlyList<ArrangedDocument>[] batches = [.. Grouping(documents, 8).Batches().Take(40).Select(batch => batch.Rows)];
 
         Assert.InRange(batches.Average(batch => batch.Count), 7, 8);
     }
@@ -67,13 +67,28 @@ public sealed class BatchGroupingTests : IDisposable
     public void Batches_are_decided_by_the_seed()
     {
         Document[] documents = TinyNetwork.Documents(50);
-        string[] Draw(int seed) => [.. new BatchGrouping(documents, Diffusion, 8, new Random(seed)).Batches().Take(30).SelectMany(batch => batch).Select(row => Name(row.Parts))];
+        string[] Draw(int seed) => [.. new BatchGrouping(documents, Diffusion, 8, seed).Batches().Take(30).SelectMany(batch => batch.Rows).Select(row => Name(row.Parts))];
 
         Assert.Equal(Draw(1), Draw(1));
         Assert.NotEqual(Draw(1), Draw(2));
     }
 
-    private static BatchGrouping Grouping(Document[] documents, int batchSize) => new(documents, Diffusion, batchSize, new Random(1));
+    [Theory]
+    [InlineData(0)]
+    [InlineData(5)]
+    [InlineData(7)]
+    [InlineData(19)]
+    public void Batches_go_on_from_where_a_batch_says(int taken)
+    {
+        Document[] documents = TinyNetwork.Documents(50);
+        BatchGrouping grouping = Grouping(documents, 8);
+        DataPosition position = grouping.Batches().Take(taken).Select(batch => batch.Next).LastOrDefault();
+
+        string[] Names(IEnumerable<GroupedBatch> batches) => [.. batches.Select(batch => string.Join('|', batch.Rows.Select(row => Name(row.Parts))))];
+        Assert.Equal(Names(grouping.Batches().Skip(taken).Take(20)), Names(grouping.Batches(position).Take(20)));
+    }
+
+    private static BatchGrouping Grouping(Document[] documents, int batchSize) => new(documents, Diffusion, batchSize, seed: 1);
 
     /// <summary>Tells documents apart, whichever order their parts are in.</summary>
     private static string Name(IReadOnlyList<DocumentPart> parts) => string.Join(' ', parts.Select(part => part switch

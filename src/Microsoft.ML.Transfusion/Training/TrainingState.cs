@@ -1,0 +1,68 @@
+// All that a run carries from one step to the next: a checkpoint is a copy of it, and a run that is taken up again starts from one.
+using Microsoft.ML.Transfusion.Modeling;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Transfusion.Training;
+
+internal sealed class TrainingState : IDisposable
+{
+    private readonly Muon? _muon;
+    private readonly AdamW _adam;
+
+    public TrainingState(TransfusionNetwork network, TrainingOptions options)
+    {
+        Network = network;
+        Parameters = new FlatParameters(network, Precision.Resolve(options.Precision, options.Device), options.IsFrozen);
+        _muon = options.Optimizer.Type == OptimizerType.Muon ? new Muon(Parameters, options.Optimizer) : null;
+        _adam = new AdamW(Parameters, options.Optimizer, start: _muon is null ? 0 : Parameters.BlockMatrixCount);
+        Average = new ExponentialMovingAverage(Parameters.Master, options.Optimizer.EmaDecay);
+    }
+
+    public TransfusionNetwork Network { get; }
+
+    public FlatParameters Parameters { get; }
+
+    public ExponentialMovingAverage Average { get; }
+
+    /// <summary>Steps taken, skipped ones included.</summary>
+    public int Step { get; set; }
+
+    /// <summary>Steps whose loss or gradient was not finite, so that they moved nothing.</summary>
+    public int SkippedSteps { get; set; }
+
+    /// <summary>Documents seen, counted with repetition.</summary>
+    public long Documents { get; set; }
+
+    /// <summary>Training time, that of earlier sittings included.</summary>
+    public TimeSpan Elapsed { get; set; }
+
+    /// <summary>The share of the run that the warm-up took.</summary>
+    public double WarmedUp { get; set; }
+
+    /// <summary>Where the data goes on.</summary>
+    public DataPosition Data { get; set; }
+
+    /// <summary>Moves the weights along the gradient that has been gathered and clipped.</summary>
+    public void Update(double learningRate)
+    {
+        _muon?.Step(learningRate);
+        _adam.Step(learningRate);
+        Parameters.ScatterMaster();
+        Average.Update();
+    }
+
+    /// <summary>Lets the network compute with the averaged weights until the result is disposed.</summary>
+    public IDisposable UseAverage() => Parameters.Show(Average.Average);
+
+    /// <summary>Every tensor that later steps depend on, by name; writing into them restores a run.</summary>
+    public IEnumerable<(string Name, Tensor Value)> Tensors() =>
+        [("weights", Parameters.Master), .. Average.Tensors("average"), .. _adam.Tensors("adam"), .. _muon?.Tensors("muon") ?? []];
+
+    public void Dispose()
+    {
+        _muon?.Dispose();
+        _adam.Dispose();
+        Average.Dispose();
+        Parameters.Dispose();
+    }
+}
