@@ -43,8 +43,11 @@ public enum TimestepDistribution
     /// <summary>Every timestep equally often; the paper's.</summary>
     Uniform,
 
-    /// <summary>Towards high noise, T·(1 − u²): what decides the number and places of objects is sampled more often. Images under the noise limit, which are described, stay uniform.</summary>
-    HighNoise,
+    /// <summary>
+    /// t / T is the logistic function of a normal number (Esser et al. 2024), so that most steps train the noise levels at which a caption decides what is seen.
+    /// The images of a batch are spread over the distribution. Images under the noise limit, which are described, stay uniform.
+    /// </summary>
+    LogitNormal,
 }
 
 /// <summary>The diffusion half of the recipe. Immutable: derive with <c>new DiffusionConfig { … }</c> or <c>with</c>.</summary>
@@ -52,13 +55,15 @@ public sealed record DiffusionConfig
 {
     /// <summary>
     /// For models that train for minutes on simple pictures: the network predicts the clean picture, is judged by the velocity's error, and
-    /// sees more of the high noise where the number and places of objects are decided. docs/log.md has the runs behind it.
+    /// sees most of the noise levels where the caption, not the pixels, tells what a shape is. docs/log.md has the runs behind it.
     /// </summary>
     public static DiffusionConfig Minutes => new()
     {
         Prediction = PredictionType.Sample,
         LossTarget = PredictionType.Velocity,
-        Timesteps = TimestepDistribution.HighNoise,
+        Timesteps = TimestepDistribution.LogitNormal,
+        TimestepMean = 1.1,
+        TimestepSpread = 0.8,
         DiffusionLossWeight = 8,
         ImageFirstShare = 0.3,
     };
@@ -98,6 +103,12 @@ public sealed record DiffusionConfig
 
     /// <summary>How training timesteps are drawn; uniformly by default.</summary>
     public TimestepDistribution Timesteps { get; init; } = TimestepDistribution.Uniform;
+
+    /// <summary>Mean of the normal number behind <see cref="TimestepDistribution.LogitNormal"/>; 0 by default, half of T. 1.1 is three quarters of T: towards noise.</summary>
+    public double TimestepMean { get; init; }
+
+    /// <summary>Standard deviation of the normal number behind <see cref="TimestepDistribution.LogitNormal"/>, above 0; 1 by default.</summary>
+    public double TimestepSpread { get; init; } = 1;
 
     /// <summary>λ, the weight of the diffusion loss beside the language loss; 5 by default.</summary>
     public double DiffusionLossWeight { get; init; } = 5;

@@ -97,6 +97,8 @@ public sealed partial class TransfusionTrainer
         check.That(Enum.IsDefined(diffusion.Prediction), "Diffusion.Prediction", diffusion.Prediction, "a value of PredictionType");
         check.That(diffusion.LossTarget is not { } target || Enum.IsDefined(target), "Diffusion.LossTarget", diffusion.LossTarget, "a value of PredictionType, or null");
         check.That(Enum.IsDefined(diffusion.Timesteps), "Diffusion.Timesteps", diffusion.Timesteps, "a value of TimestepDistribution");
+        check.That(double.IsFinite(diffusion.TimestepMean), "Diffusion.TimestepMean", diffusion.TimestepMean, "a finite number");
+        check.Finite(diffusion.TimestepSpread, "Diffusion.TimestepSpread", aboveZero: true);
         check.That(diffusion.NumberOfTrainTimesteps >= 1, "Diffusion.NumberOfTrainTimesteps", diffusion.NumberOfTrainTimesteps, "at least 1");
         check.Finite(diffusion.DiffusionLossWeight, "Diffusion.DiffusionLossWeight");
         check.Share(diffusion.ImageFirstShare, "Diffusion.ImageFirstShare");

@@ -32,6 +32,8 @@ public class TransfusionTrainerTests
                 { "Diffusion.ImageFirstShare", good with { Diffusion = good.Diffusion with { ImageFirstShare = 1.5 } } },
                 { "Diffusion.DiffusionLossWeight", good with { Diffusion = good.Diffusion with { DiffusionLossWeight = double.NaN } } },
                 { "Diffusion.NumberOfTrainTimesteps", good with { Diffusion = good.Diffusion with { NumberOfTrainTimesteps = 0 } } },
+                { "Diffusion.TimestepMean", good with { Diffusion = good.Diffusion with { TimestepMean = double.NaN } } },
+                { "Diffusion.TimestepSpread", good with { Diffusion = good.Diffusion with { TimestepSpread = 0 } } },
                 { "Diffusion.BetaStart", good with { Diffusion = good.Diffusion with { BetaStart = 0.001 } } },
                 { "Diffusion.BetaEnd", good with { Diffusion = good.Diffusion with { Schedule = NoiseScheduleType.Linear, BetaStart = 0.03, BetaEnd = 0.02 } } },
                 { "Diffusion.Prediction", good with { Diffusion = new DiffusionConfig { ZeroTerminalSnr = true } } },

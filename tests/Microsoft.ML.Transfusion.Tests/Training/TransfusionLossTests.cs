@@ -73,7 +73,7 @@ public sealed class TransfusionLossTests : IDisposable
 
     [Theory]
     [InlineData(TimestepDistribution.Uniform, 1.0 / 2)]
-    [InlineData(TimestepDistribution.HighNoise, 2.0 / 3)]
+    [InlineData(TimestepDistribution.LogitNormal, 1.0 / 2)]
     public void Random_draws_timesteps_below_the_limit_of_each_image_evenly_where_it_is_limited(TimestepDistribution distribution, double mean)
     {
         var image = (ImagePart)TinyNetwork.Documents(1)[0].Parts[1];
@@ -92,6 +92,23 @@ public sealed class TransfusionLossTests : IDisposable
         Assert.Equal(batch.Images!.shape, draw.Noise.shape);
         Assert.Equal(0, draw.Noise.mean().ToDouble(), 0.01);
         Assert.Equal(1, draw.Noise.std().ToDouble(), 0.01);
+    }
+
+    [Theory]
+    [InlineData(1.1, 0.8)]
+    [InlineData(-0.5, 1.5)]
+    public void Random_spreads_a_batch_evenly_over_the_logit_normal_distribution(double mean, double spread)
+    {
+        const int Count = 64;
+        var image = (ImagePart)TinyNetwork.Documents(1)[0].Parts[1];
+        using SequenceBatch batch = Batch(new ArrangedDocument([.. Enumerable.Repeat(image, Count)], [.. Enumerable.Repeat(1000, Count)]));
+        var config = new DiffusionConfig { Timesteps = TimestepDistribution.LogitNormal, TimestepMean = mean, TimestepSpread = spread };
+
+        long[] timesteps = NoiseDraw.Random(batch, config, _generator).Timesteps.data<long>().ToArray();
+
+        foreach ((double deviations, double share) in new[] { (-1.0, 0.158655), (0, 0.5), (1, 0.841345) })
+            Assert.Equal(share * Count, timesteps.Count(timestep => timestep < 1000 / (1 + Math.Exp(-mean - deviations * spread))), 1.01);
+        Assert.False(timesteps.SequenceEqual(timesteps.Order()));
     }
 
     [Fact]
