@@ -68,6 +68,9 @@ public sealed record DiffusionConfig
         ImageFirstShare = 0.3,
     };
 
+    /// <summary>The paper's recipe (Transfusion §2.2, §4.1), which is also the default: the noise is predicted, at every timestep equally often.</summary>
+    public static DiffusionConfig Paper => new();
+
     /// <summary>Flow matching instead of the paper's DDPM: the network predicts the velocity ε − x₀ at any noise level σ = t / T.</summary>
     public static DiffusionConfig Flow => new() { Objective = DiffusionObjective.FlowMatching, Prediction = PredictionType.Velocity };
 
