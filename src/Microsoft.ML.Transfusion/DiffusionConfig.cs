@@ -45,7 +45,7 @@ public enum TimestepDistribution
 
     /// <summary>
     /// t / T is the logistic function of a normal number (Esser et al. 2024), so that most steps train the noise levels at which a caption decides what is seen.
-    /// The images of a batch are spread over the distribution. Images under the noise limit, which are described, stay uniform.
+    /// Images under the noise limit, which are described, stay uniform.
     /// </summary>
     LogitNormal,
 }

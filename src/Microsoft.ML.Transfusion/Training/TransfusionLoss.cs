@@ -22,13 +22,6 @@ internal readonly record struct LossParts(Tensor? LanguageLoss, Tensor? Diffusio
 /// <param name="Noise">Standard normal, of the images' shape [N, C, H, W].</param>
 internal sealed record NoiseDraw(Tensor Timesteps, Tensor Noise)
 {
-    /// <summary>Shares of T, [N] in (0, 1): one from each of N equally likely parts of the distribution, in random order.</summary>
-    private static Tensor LogitNormal(long count, DiffusionConfig config, Generator generator)
-    {
-        Tensor quantiles = (randperm(count, generator: generator) + rand(count, generator: generator)) / count;
-        return (special.ndtri(quantiles.clamp(1e-6, 1 - 1e-6)) * config.TimestepSpread + config.TimestepMean).sigmoid();
-    }
-
     /// <summary>Timesteps below each image's limit, and noise. Drawn on the CPU, so that a seed means the same on every device.</summary>
     public static NoiseDraw Random(SequenceBatch batch, DiffusionConfig config, Generator generator)
     {
@@ -36,7 +29,10 @@ internal sealed record NoiseDraw(Tensor Timesteps, Tensor Noise)
         Tensor share = rand(batch.MaxTimesteps.Length, generator: generator);                               // [0, 1)
         Tensor limits = tensor(batch.MaxTimesteps, ScalarType.Float32);
         if (config.Timesteps == TimestepDistribution.LogitNormal)
-            share = where(limits < config.NumberOfTrainTimesteps, share, LogitNormal(batch.MaxTimesteps.Length, config, generator));    // what is to be described is not noised more
+        {
+            Tensor normal = randn(batch.MaxTimesteps.Length, generator: generator) * config.TimestepSpread + config.TimestepMean;
+            share = where(limits < config.NumberOfTrainTimesteps, share, normal.sigmoid());                 // what is to be described is not noised more
+        }
         Tensor timesteps = config.Objective == DiffusionObjective.FlowMatching
             ? share * where(limits < config.NumberOfTrainTimesteps, limits - 1, limits)                     // any number up to the limit, or to pure noise
             : minimum((share * limits).to(ScalarType.Int64), limits.to(ScalarType.Int64) - 1);
