@@ -28,10 +28,16 @@ public sealed record TrainingProgress
     /// <summary>Diffusion loss on the validation set at fixed noise, where there is one and it was just evaluated.</summary>
     public double? ValidationDiffusionLoss { get; init; }
 
+    /// <summary>How well pictures of the validation set are captioned, where there are any and it was just evaluated; see <see cref="TransfusionTrainer.Options.NumberOfValidationCaptions"/>.</summary>
+    public CaptionScores? ValidationCaptions { get; init; }
+
+    /// <summary>What the model draws and says just now, every <see cref="TransfusionTrainer.Options.SampleInterval"/> steps and at the end; else empty. The pictures are the receiver's.</summary>
+    public IReadOnlyList<TrainingSample> Samples { get; init; } = [];
+
     /// <summary>Learning rate of the last step.</summary>
     public required double LearningRate { get; init; }
 
-    /// <summary>Positions (text tokens and image patches) trained a second since the last report.</summary>
+    /// <summary>Positions (text tokens and image patches) trained a second since the last report; the time of validation and samples is not counted.</summary>
     public required double TokensPerSecond { get; init; }
 
     /// <summary>Documents seen so far, counted with repetition.</summary>

@@ -18,8 +18,10 @@ public sealed partial class TransfusionModel
 {
     /// <summary>Trains a model on documents made with the tokenizer and the codec.</summary>
     /// <param name="initial">Where the text path's weights come from; null: all begin at random.</param>
+    /// <param name="preview">Adds to a report what the model can do so far; null: nothing.</param>
     internal static TransfusionModel Train(TransfusionConfig config, TrainingOptions options, TextTokenizer tokenizer,
-        IReadOnlyList<Document> documents, IReadOnlyList<Document> validation, LlamaCheckpoint? initial = null)
+        IReadOnlyList<Document> documents, IReadOnlyList<Document> validation, LlamaCheckpoint? initial = null,
+        Func<TransfusionModel, TrainingProgress, TrainingProgress>? preview = null)
     {
         NativeTorch.Require();
         TransfusionNetwork network = CreateNetwork(config, tokenizer.VocabularySize);
@@ -29,9 +31,11 @@ public sealed partial class TransfusionModel
             initial?.CopyTo(network, generator);
         }
         network.to(options.Device);
-        new TrainingLoop(network, config, tokenizer.SpecialTokens, options).Run(documents, validation);
+        var model = new TransfusionModel(config, tokenizer, network);
+        TrainingOptions previewed = preview is null ? options : options with { Preview = progress => preview(model, progress) };
+        new TrainingLoop(network, config, tokenizer.SpecialTokens, previewed).Run(documents, validation);
         KeepWeights(network);
-        return new TransfusionModel(config, tokenizer, network);
+        return model;
     }
 
     /// <summary>Loads onto a device.</summary>

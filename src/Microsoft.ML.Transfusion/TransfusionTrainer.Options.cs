@@ -71,6 +71,18 @@ public sealed partial class TransfusionTrainer
         /// <summary>Steps between two evaluations of <see cref="ValidationSet"/>, at least 1; 500 by default.</summary>
         public int ValidationInterval { get; init; } = 500;
 
+        /// <summary>Pictures of <see cref="ValidationSet"/> that are captioned at each evaluation and compared with their captions, from its first row on; 64 by default, 0 for none. Only rows of one text and one picture count.</summary>
+        public int NumberOfValidationCaptions { get; init; } = 64;
+
+        /// <summary>Steps between two looks at what the model draws and says, at least 1; one more comes at the end. Null, the default, for none. Needs <see cref="Progress"/> or <see cref="TensorBoardFolder"/>, where the samples are shown.</summary>
+        public int? SampleInterval { get; init; }
+
+        /// <summary>Captions that are drawn, and pictures beside them that are captioned, in each look: the first rows of <see cref="ValidationSet"/>, or of the training data without one, that have one text and one picture. At least 1; 8 by default.</summary>
+        public int NumberOfSamples { get; init; } = 8;
+
+        /// <summary>A folder for TensorBoard's event files: losses, speed, validation and samples over steps. It is made where it is missing; give every run its own, and a resumed run the one it had. Null, the default, for none.</summary>
+        public string? TensorBoardFolder { get; init; }
+
         /// <summary>The seed of everything that is random. Null, the default, takes the MLContext's, or a fresh one if that has none.</summary>
         public int? Seed { get; init; }
 

@@ -18,6 +18,7 @@ public sealed partial class TransfusionTrainer
         check.That(options.NumberOfSteps is not < 1, "NumberOfSteps", options.NumberOfSteps, "at least 1, or null");
         check.That(options.MaxTrainingTime is null || options.MaxTrainingTime > TimeSpan.Zero, "MaxTrainingTime", options.MaxTrainingTime, "above zero, or null");
         check.That(options.ValidationInterval >= 1, "ValidationInterval", options.ValidationInterval, "at least 1");
+        ValidateReports(check, options);
         check.That(options.ScoringBatchSize >= 1, "ScoringBatchSize", options.ScoringBatchSize, "at least 1");
         check.That(Enum.IsDefined(options.Precision), "Precision", options.Precision, "a value of TrainingPrecision");
         check.That(Enum.IsDefined(options.UnreadableImages), "UnreadableImages", options.UnreadableImages, "a value of UnreadableImages");
@@ -49,6 +50,17 @@ public sealed partial class TransfusionTrainer
         check.Name(options.ScoreColumnName, "ScoreColumnName");
         check.Distinct([options.GeneratedTextColumnName, options.GeneratedImageColumnName, options.ScoreColumnName],
             "GeneratedTextColumnName, GeneratedImageColumnName and ScoreColumnName");
+    }
+
+    private static void ValidateReports(OptionChecks check, Options options)
+    {
+        check.That(options.NumberOfValidationCaptions >= 0, "NumberOfValidationCaptions", options.NumberOfValidationCaptions, "at least 0");
+        check.That(options.SampleInterval is not < 1, "SampleInterval", options.SampleInterval, "at least 1, or null");
+        check.That(options.SampleInterval is null || options.Progress is not null || options.TensorBoardFolder is not null, "SampleInterval", options.SampleInterval,
+            "null where there is neither Progress nor TensorBoardFolder: nobody would see the samples. Set one of them");
+        check.That(options.NumberOfSamples >= 1, "NumberOfSamples", options.NumberOfSamples, "at least 1");
+        check.That(options.TensorBoardFolder is null || !string.IsNullOrWhiteSpace(options.TensorBoardFolder), "TensorBoardFolder", "empty", "a folder, or null");
+        check.That(!File.Exists(options.TensorBoardFolder), "TensorBoardFolder", options.TensorBoardFolder, "a folder; there is a file of that name");
     }
 
     private static void ValidateTransformer(OptionChecks check, TransformerConfig? transformer, ImageCodecConfig? image)

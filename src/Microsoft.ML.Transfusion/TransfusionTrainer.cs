@@ -77,6 +77,7 @@ public sealed partial class TransfusionTrainer : IEstimator<TransfusionTransform
 
     private TransfusionModel Train(IDataView input, IReadOnlyList<InputColumn> columns, Device device, IChannel channel)
     {
+        TensorBoardLog? board = TensorBoardLog.Open(_host, _options.TensorBoardFolder);
         using RowDocuments rows = new DocumentReader(_host, channel, columns, _options, "training data").Read(input);
         using RowDocuments validationRows = _options.ValidationSet is null ? new RowDocuments(_options)
             : new DocumentReader(_host, channel, columns, _options, "validation set").Read(_options.ValidationSet);
@@ -88,15 +89,19 @@ public sealed partial class TransfusionTrainer : IEstimator<TransfusionTransform
             tokenizer.VocabularySize, device, seed, $"{(steps is null ? "" : $"{steps} steps at most ")}{_options.MaxTrainingTime}".Trim());
 
         _options.CancellationToken.ThrowIfCancellationRequested();
+        var reporter = new TrainingReporter(_host, channel, _options, board);
         var training = new TrainingOptions(_options.Optimizer, steps, _options.MaxTrainingTime, seed, _options.Precision, device,
-            _options.HorizontalFlip, _options.ValidationInterval, new TrainingReporter(_host, channel, _options.Progress), _options.CancellationToken)
+            _options.HorizontalFlip, _options.ValidationInterval, reporter, _options.CancellationToken)
         {
             FreezesText = _options.FreezeTextPath,
+            SampleInterval = _options.SampleInterval,
+            End = reporter.Summarize,
         };
         TransformerConfig transformer = _pretrained?.Transformer ?? _options.Transformer;
         if (_pretrained is not null)
             channel.Info(MessageSensitivity.UserData, "Beginning with the weights of {0}: {1}", _options.InitializeFrom, transformer);
         var config = new TransfusionConfig { Transformer = transformer, Diffusion = _options.Diffusion, Image = _options.Image };
-        return TransfusionModel.Train(config, training, tokenizer, documents, validation, _pretrained?.Checkpoint);
+        var preview = new TrainingPreview(channel, _options, documents, validation);
+        return TransfusionModel.Train(config, training, tokenizer, documents, validation, _pretrained?.Checkpoint, preview.AddTo);
     }
 }

@@ -11,7 +11,8 @@ internal sealed class ProgressMeter(TrainingState state, int documentCount)
     private TimeSpan _lastReport;
     private double _language, _diffusion, _norm;
     private int _languageSteps, _diffusionSteps, _steps;
-    private long _positions;
+    private long _positions, _allPositions;
+    private TimeSpan _training;                             // up to the last report, without what reports took
 
     public TimeSpan Elapsed => _before + _clock.Elapsed;
 
@@ -20,6 +21,7 @@ internal sealed class ProgressMeter(TrainingState state, int documentCount)
     public void Add(StepResult step, int positions)
     {
         _positions += positions;
+        _allPositions += positions;
         if (!step.IsFinite)
             return;
         (_norm, _steps) = (_norm + step.GradientNorm, _steps + 1);
@@ -47,7 +49,15 @@ internal sealed class ProgressMeter(TrainingState state, int documentCount)
             Elapsed = Elapsed,
             Remaining = fraction > 0 ? Elapsed * ((1 - fraction) / fraction) : TimeSpan.MaxValue,
         };
+        _training += now - _lastReport;
         (_language, _diffusion, _norm, _languageSteps, _diffusionSteps, _steps, _positions, _lastReport) = (0, 0, 0, 0, 0, 0, 0, now);
         return progress;
     }
+
+    /// <summary>Training goes on after a report: validation, samples and the caller's own work are no training.</summary>
+    public void Resume() => _lastReport = _clock.Elapsed;
+
+    /// <summary>The run so far; speed is this sitting's.</summary>
+    public TrainingTotals Totals() => new(state.Step, state.Documents, (double)state.Documents / documentCount, state.Elapsed,
+        _allPositions / Math.Max((_training + SinceReport).TotalSeconds, 1e-9), state.SkippedSteps);
 }

@@ -39,6 +39,7 @@ internal sealed class TrainingLoop(TransfusionNetwork network, TransfusionConfig
             Report(meter, state, step, learningRate, validation);
             options.AfterStep?.Invoke(state);
         }
+        options.End?.Invoke(meter.Totals());
         state.Parameters.Release(network, options.Optimizer.EmaDecay > 0 ? state.Average.Average : state.Parameters.Master);
         network.eval();
     }
@@ -60,15 +61,28 @@ internal sealed class TrainingLoop(TransfusionNetwork network, TransfusionConfig
     {
         double fraction = Fraction(state.Step, state.Elapsed);
         bool last = fraction >= 1, validates = validation.Count > 0 && (last || state.Step % options.ValidationInterval == 0);
-        if (options.Progress is null || !(last || validates || meter.SinceReport >= ReportInterval))
+        bool samples = options.SampleInterval is { } interval && (last || state.Step % interval == 0);
+        if (options.Progress is null || !(last || validates || samples || meter.SinceReport >= ReportInterval))
             return;
         TrainingProgress progress = meter.Report(fraction, learningRate);
-        if (validates)
+        if (validates || samples)
+            progress = Examine(progress, state, step, validates ? validation : []);
+        options.Progress.Report(progress);
+        meter.Resume();
+    }
+
+    /// <summary>Looks at what the finished model would be: the averaged weights. Training goes on as if nothing had happened.</summary>
+    private TrainingProgress Examine(TrainingProgress progress, TrainingState state, TrainingStep step, IReadOnlyList<Document> validation)
+    {
+        using IDisposable? averaged = options.Optimizer.EmaDecay > 0 ? state.UseAverage() : null;
+        network.eval();
+        if (validation.Count > 0)
         {
-            using IDisposable? averaged = options.Optimizer.EmaDecay > 0 ? state.UseAverage() : null;      // what the finished model will use
             (double language, double noise) = Validation.Evaluate(network, step.Diffusion, config, special, validation, options.Optimizer.BatchSize);
             progress = progress with { ValidationLanguageLoss = language, ValidationDiffusionLoss = noise };
         }
-        options.Progress.Report(progress);
+        progress = options.Preview?.Invoke(progress) ?? progress;
+        network.train();
+        return progress;
     }
 }

@@ -27,6 +27,15 @@ internal sealed record TrainingOptions(
     /// <summary>Called after every step, when its progress has been reported.</summary>
     public Action<TrainingState>? AfterStep { get; init; }
 
+    /// <summary>Called when the run has ended by itself or was cancelled, before the state goes.</summary>
+    public Action<TrainingTotals>? End { get; init; }
+
+    /// <summary>Steps between two calls of <see cref="Preview"/> beside those at validations; null: there are no others.</summary>
+    public int? SampleInterval { get; init; }
+
+    /// <summary>Adds to a report what the network can do, which has the averaged weights while it is asked. Must draw from generators of its own.</summary>
+    public Func<TrainingProgress, TrainingProgress>? Preview { get; init; }
+
     /// <summary>Whether the text path, all that a language model has, keeps its weights, and the image parts alone are trained.</summary>
     public bool FreezesText { get; init; }
 
