@@ -33,7 +33,7 @@ public sealed partial class TransfusionTrainer : IEstimator<TransfusionTransform
     /// <summary>Reads the data once, trains, and returns the transformer.</summary>
     /// <param name="input">Rows with the document's columns. Rows without any value are skipped; missing values are allowed.</param>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or neither text nor image.</exception>
-    /// <exception cref="InvalidOperationException">There is nothing to learn from, a document is longer than <see cref="TransformerConfig.MaxSequenceLength"/>, or the GPU asked for is absent.</exception>
+    /// <exception cref="InvalidOperationException">There is nothing to learn from, a document is longer than <see cref="TransformerConfig.MaxSequenceLength"/>, the GPU asked for is absent, or <see cref="Options.TensorBoardFolder"/> cannot be written.</exception>
     public TransfusionTransformer Fit(IDataView input)
     {
         if (input is null)
@@ -95,7 +95,7 @@ public sealed partial class TransfusionTrainer : IEstimator<TransfusionTransform
         {
             FreezesText = _options.FreezeTextPath,
             SampleInterval = _options.SampleInterval,
-            End = reporter.Summarize,
+            Summarize = reporter.Summarize,
         };
         TransformerConfig transformer = _pretrained?.Transformer ?? _options.Transformer;
         if (_pretrained is not null)

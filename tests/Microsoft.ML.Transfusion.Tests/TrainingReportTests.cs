@@ -160,6 +160,41 @@ public class TrainingReportTests
         Assert.Contains(warnings, warning => warning.StartsWith("SampleInterval is 5, but", StringComparison.Ordinal));
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Samples_leave_no_tensor_behind(bool hasBoard)
+    {
+        using var folder = new TemporaryFolder();
+        TransfusionTrainer.Options options = Options with { TensorBoardFolder = hasBoard ? folder.Path : null, Progress = hasBoard ? null : Options.Progress };
+        Fit(options);
+
+        LeakCheck.Holds(() => Fit(options), times: 2);
+    }
+
+    [Fact]
+    public void A_TensorBoard_folder_that_goes_away_ends_the_curves_and_not_the_training()
+    {
+        List<string> warnings = [];
+        _ml.Log += (_, e) => warnings.Add(e.Kind == ChannelMessageKind.Warning ? e.RawMessage : "");
+        using var folder = new TemporaryFolder();
+        string board = folder.File("board");
+
+        Fit(Options with
+        {
+            TensorBoardFolder = board,
+            Progress = new ImmediateProgress(report =>
+            {
+                _reports.Add(report);
+                if (Directory.Exists(board))
+                    Directory.Delete(board, recursive: true);
+            }),
+        });
+
+        Assert.Equal(12, _reports[^1].Step);
+        Assert.Single(warnings, warning => warning.Contains("cannot be written from step", StringComparison.Ordinal));
+    }
+
     [Fact]
     public void Cancellation_during_a_sample_returns_the_model_so_far()
     {

@@ -43,7 +43,7 @@ internal sealed class TrainingPreview
     {
         var captions = new List<(string Generated, string Reference)>();
         foreach (Pair[] batch in Pairs(_validation).Take(_options.NumberOfValidationCaptions).Chunk(_options.ScoringBatchSize))
-            captions.AddRange(Caption(model, batch).Zip(batch, (generated, pair) => (generated, model.Tokenizer.Decode(pair.TokenIds))));
+            captions.AddRange(Caption(model, batch).Zip(batch, (generated, pair) => (generated, model.Tokenizer.Decode(pair.Text.TokenIds))));
         return captions.Count == 0 ? null : CaptionScores.Of(captions);
     }
 
@@ -51,19 +51,22 @@ internal sealed class TrainingPreview
     {
         using var scope = NewDisposeScope();
         Pair[] pairs = [.. Pairs(_sampled).Take(_options.NumberOfSamples)];
-        string[] prompts = [.. pairs.Select(pair => model.Tokenizer.Decode(pair.TokenIds))], captions = Caption(model, pairs);
+        string[] prompts = [.. pairs.Select(pair => model.Tokenizer.Decode(pair.Text.TokenIds))], captions = Caption(model, pairs);
         Tensor[] drawn = model.GenerateImageBatch(prompts, _options.Generation, _options.CancellationToken);
         return [.. pairs.Select((pair, row) => new TrainingSample
         {
             Caption = prompts[row],
-            Image = ImageTensors.ToImage(PixelCodec.Decode(pair.Latents)),
+            Image = ImageTensors.ToImage(PixelCodec.Decode(pair.Image.Latents)),
             GeneratedCaption = captions[row],
             GeneratedImage = ToImage(drawn[row]),
         })];
     }
 
-    private string[] Caption(TransfusionModel model, Pair[] pairs) =>
-        model.CaptionBatch([.. pairs.Select(pair => pair.Latents)], _options.Generation, _options.CancellationToken);
+    private string[] Caption(TransfusionModel model, Pair[] pairs)
+    {
+        using var scope = NewDisposeScope();
+        return model.CaptionBatch([.. pairs.Select(pair => pair.Image.Latents)], _options.Generation, _options.CancellationToken);
+    }
 
     private static MLImage ToImage(Tensor pixels)
     {
@@ -74,10 +77,10 @@ internal sealed class TrainingPreview
     /// <summary>Documents of one text and one picture, in either order. Only of them is it clear what captions what.</summary>
     private static IEnumerable<Pair> Pairs(IEnumerable<Document> documents) => documents.Select(document => document.Parts switch
     {
-        [TextPart text, ImagePart image] => new Pair(text.TokenIds, image.Latents),
-        [ImagePart image, TextPart text] => new Pair(text.TokenIds, image.Latents),
+        [TextPart text, ImagePart image] => new Pair(text, image),
+        [ImagePart image, TextPart text] => new Pair(text, image),
         _ => null,
     }).OfType<Pair>();
 
-    private sealed record Pair(int[] TokenIds, Tensor Latents);
+    private sealed record Pair(TextPart Text, ImagePart Image);
 }

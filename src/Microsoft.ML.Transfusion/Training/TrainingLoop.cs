@@ -39,7 +39,7 @@ internal sealed class TrainingLoop(TransfusionNetwork network, TransfusionConfig
             Report(meter, state, step, learningRate, validation);
             options.AfterStep?.Invoke(state);
         }
-        options.End?.Invoke(meter.Totals());
+        options.Summarize?.Invoke(meter.Totals());
         state.Parameters.Release(network, options.Optimizer.EmaDecay > 0 ? state.Average.Average : state.Parameters.Master);
         network.eval();
     }

@@ -27,8 +27,8 @@ internal sealed record TrainingOptions(
     /// <summary>Called after every step, when its progress has been reported.</summary>
     public Action<TrainingState>? AfterStep { get; init; }
 
-    /// <summary>Called when the run has ended by itself or was cancelled, before the state goes.</summary>
-    public Action<TrainingTotals>? End { get; init; }
+    /// <summary>Told what the run amounted to, when it has ended by itself or was cancelled.</summary>
+    public Action<TrainingTotals>? Summarize { get; init; }
 
     /// <summary>Steps between two calls of <see cref="Preview"/> beside those at validations; null: there are no others.</summary>
     public int? SampleInterval { get; init; }
