@@ -64,7 +64,7 @@ public sealed record DiffusionConfig
         Timesteps = TimestepDistribution.LogitNormal,
         TimestepMean = 1.1,
         TimestepSpread = 0.8,
-        DiffusionLossWeight = 8,
+        DiffusionLossWeight = 6,
         ImageFirstShare = 0.3,
     };
 
