@@ -12,15 +12,14 @@ namespace Microsoft.ML.Transfusion.Evaluation;
 internal static class ValidationScorer
 {
     // Spread of the noise over all of it, sin φ, in the middle of each quarter of the cosine schedule.
-    private static readonly double[] Spreads = [.. new[] { 1, 3, 5, 7 }.Select(sixteenth => Math.Sin(sixteenth * Math.PI / 16))];
+    internal static readonly double[] Spreads = [.. new[] { 1, 3, 5, 7 }.Select(sixteenth => Math.Sin(sixteenth * Math.PI / 16))];
 
     /// <summary>Language loss of texts given their clean pictures, and the error of pictures given their texts.</summary>
     public static TransfusionValidationMetrics Evaluate(TransfusionNetwork network, TransfusionConfig config, SpecialTokens special,
         IReadOnlyList<Document> documents, int batchSize)
     {
         using var noGradient = no_grad();
-        DiffusionConfig inSamples = config.Diffusion.Objective == DiffusionObjective.Ddpm ? config.Diffusion with { LossTarget = PredictionType.Sample } : config.Diffusion;
-        using var diffusion = DiffusionProcess.Create(inSamples, network.Device);
+        using DiffusionProcess diffusion = InCleanPictures(config.Diffusion, network.Device);
         double language = 0;
         double[] errors = new double[Spreads.Length];
         long tokens = 0, images = 0;
@@ -45,8 +44,12 @@ internal static class ValidationScorer
         };
     }
 
+    /// <summary>The process, with its loss in x₀ where it has the choice.</summary>
+    internal static DiffusionProcess InCleanPictures(DiffusionConfig config, Device device) =>
+        DiffusionProcess.Create(config.Objective == DiffusionObjective.Ddpm ? config with { LossTarget = PredictionType.Sample } : config, device);
+
     /// <summary>The timestep at which a process is about as noisy, and what turns its loss there into the error of x₀.</summary>
-    private static (int Timestep, double Weight) TimestepOf(double spread, DiffusionProcess diffusion, DiffusionConfig config)
+    internal static (int Timestep, double Weight) TimestepOf(double spread, DiffusionProcess diffusion, DiffusionConfig config)
     {
         double signal = Math.Sqrt(1 - spread * spread);
         if (diffusion is GaussianDiffusion gaussian)
