@@ -12,7 +12,8 @@ internal sealed class CandidateRunner(IHostEnvironment environment, IChannel cha
 {
     private const int ScoredAtMost = 256;                   // of the held-out documents
     private const int ScoringBatchSize = 32;
-    private readonly IReadOnlyList<Document> _scored = [.. data.Validation.Take(ScoredAtMost)];
+    private const double ScoringShare = 0.005;              // of the whole time, for one score
+    private IReadOnlyList<Document>? _scored;               // the same for all runs
 
     /// <summary>The model of the best run so far; null where there is none.</summary>
     public TransfusionTransformer? BestModel { get; private set; }
@@ -26,7 +27,7 @@ internal sealed class CandidateRunner(IHostEnvironment environment, IChannel cha
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         var config = new TransfusionConfig { Transformer = options.Transformer, Diffusion = options.Diffusion, Image = options.Image };
         using RunWatch watch = new(plan, options.Optimizer.EmaDecay > 0, stop.Cancel,
-            state => ValidationScorer.Evaluate(state.Network, config, data.Tokenizer.SpecialTokens, _scored, ScoringBatchSize).Score);
+            state => Score(documents => ValidationScorer.Evaluate(state.Network, config, data.Tokenizer.SpecialTokens, documents, ScoringBatchSize)).Score);
         TimeSpan? trained = null;
         TransfusionTransformer? transformer = null;
         TransfusionValidationMetrics? metrics = null;
@@ -36,7 +37,8 @@ internal sealed class CandidateRunner(IHostEnvironment environment, IChannel cha
             var trainer = new TransfusionTrainer(environment, options with { CancellationToken = stop.Token });
             transformer = trainer.ToTransformer(trainer.Train(data, channel, validates: false, watch.AfterStep), data);
             trained = clock.Elapsed;
-            metrics = transformer.Model.Validate(_scored, ScoringBatchSize);
+            TransfusionModel model = transformer.Model;
+            metrics = Score(documents => model.Validate(documents, ScoringBatchSize));
         }
         catch (Exception exception) when (exception is not OperationCanceledException || cancellation.IsCancellationRequested)
         {
@@ -60,6 +62,19 @@ internal sealed class CandidateRunner(IHostEnvironment environment, IChannel cha
     }
 
     public void Dispose() => BestModel?.Dispose();
+
+    /// <summary>Scores on as many documents as the time allows; the first score decides how many.</summary>
+    private TransfusionValidationMetrics Score(Func<IReadOnlyList<Document>, TransfusionValidationMetrics> evaluate)
+    {
+        if (_scored is null)
+        {
+            Stopwatch clock = Stopwatch.StartNew();
+            evaluate([.. data.Validation.Take(ScoringBatchSize)]);
+            double batches = budget.Time is { } time ? ScoringShare * time / clock.Elapsed : ScoredAtMost;
+            _scored = [.. data.Validation.Take(Math.Clamp((int)batches * ScoringBatchSize, ScoringBatchSize, ScoredAtMost))];
+        }
+        return evaluate(_scored);
+    }
 
     private void Keep(TransfusionRunDetail detail, TransfusionTransformer? transformer)
     {

@@ -16,6 +16,9 @@ internal sealed class ExperimentBudget(TimeSpan time, int? steps, Func<TimeSpan>
     private int _stepsTaken;
     private TimeSpan _afterRun;                             // what a run takes after its training: scoring
 
+    /// <summary>Time for everything; null where steps count.</summary>
+    public TimeSpan? Time => steps is null ? time : null;
+
     /// <summary>The share of the whole that is left, in [0, 1].</summary>
     public double Left => Math.Max(0, steps is { } most ? 1 - (double)_stepsTaken / most : (time - elapsed() - _afterRun) / time);
 

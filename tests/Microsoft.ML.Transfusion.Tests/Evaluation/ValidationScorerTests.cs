@@ -55,7 +55,9 @@ public class ValidationScorerTests
         Assert.Equal(Math.Sqrt(both.LanguageLoss!.Value * both.PictureError!.Value), both.Score);
         Assert.Equal(both.Score, model.Validate([new Document([image, text]), new Document([text, image])], batchSize: 2).Score, 1e-6 * both.Score);
         TransfusionValidationMetrics texts = model.Validate([new Document([text])], 4), images = model.Validate([new Document([image])], 4);
-        Assert.Equal((null, texts.LanguageLoss), (texts.PictureError, texts.Score));
-        Assert.Equal((null, images.PictureError), (images.LanguageLoss, images.Score));
+        Assert.Null(texts.PictureError);
+        Assert.Equal(texts.LanguageLoss, texts.Score);
+        Assert.Null(images.LanguageLoss);
+        Assert.Equal(images.PictureError, images.Score);
     }
 }
