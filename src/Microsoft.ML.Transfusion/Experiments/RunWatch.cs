@@ -16,6 +16,7 @@ internal sealed class RunWatch(RunPlan plan, bool averages, Action stop, Func<Tr
     private const double Between = 0.1;                     // of a long run, between two looks
     private const double MostTime = 0.03;                   // of the run, spent on looking
     private const int Patience = 3;                         // looks without a better score
+    private const double Rounding = 1e-9;
     private readonly Stopwatch _looking = new();
     private double _next = plan.IsProbe ? 0.5 : Between;
     private double _best = double.PositiveInfinity;
@@ -34,7 +35,7 @@ internal sealed class RunWatch(RunPlan plan, bool averages, Action stop, Func<Tr
     {
         Steps = state.Step;
         double share = plan.Limit.Share(state.Elapsed, state.Step);
-        if (Stopped || share < _next || share >= 1)
+        if (Stopped || share < _next - Rounding || share >= 1)
             return;
         _looking.Restart();
         using var noGradient = no_grad();
