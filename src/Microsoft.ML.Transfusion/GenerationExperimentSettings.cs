@@ -8,7 +8,7 @@ public sealed record GenerationCandidate(string Name, TransfusionTrainer.Options
 {
     /// <summary>
     /// What an experiment tries when it is told nothing else, likeliest first: the presets <see cref="DiffusionConfig.Minutes"/> with
-    /// <see cref="OptimizerConfig.Minutes"/> at their learning rate, at half and at twice it; flow matching; and the options as they are.
+    /// <see cref="OptimizerConfig.Minutes"/> at their learning rate, at 1.5 times it and at two thirds; flow matching with the same timesteps; and the options as they are.
     /// </summary>
     /// <param name="options">Columns, sizes and all else that the candidates share.</param>
     public static IReadOnlyList<GenerationCandidate> Presets(TransfusionTrainer.Options options)
@@ -17,9 +17,9 @@ public sealed record GenerationCandidate(string Name, TransfusionTrainer.Options
         OptimizerConfig optimizer = OptimizerConfig.Minutes;
         TransfusionTrainer.Options minutes = options with { Diffusion = DiffusionConfig.Minutes, Optimizer = optimizer };
         GenerationCandidate AtRate(string name, double factor) => new(name, minutes with { Optimizer = optimizer with { LearningRate = factor * optimizer.LearningRate } });
-        List<GenerationCandidate> candidates = [new("Minutes", minutes), AtRate("Minutes, half the learning rate", 0.5), AtRate("Minutes, twice the learning rate", 2)];
+        List<GenerationCandidate> candidates = [new("Minutes", minutes), AtRate("Minutes, learning rate x 1.5", 1.5), AtRate("Minutes, learning rate / 1.5", 1 / 1.5)];
         if (options.Generation is { Sampler: DiffusionSamplerType.Auto })       // the others are for DDPM
-            candidates.Add(new("Flow", minutes with { Diffusion = DiffusionConfig.Flow with { ImageFirstShare = DiffusionConfig.Minutes.ImageFirstShare } }));
+            candidates.Add(new("Flow", minutes with { Diffusion = DiffusionConfig.Minutes with { Objective = DiffusionObjective.FlowMatching, Prediction = PredictionType.Velocity, LossTarget = null } }));
         if (options != minutes)
             candidates.Add(new("Options", options));
         return candidates;
