@@ -38,7 +38,8 @@ public sealed partial class TransfusionTrainer : IEstimator<TransfusionTransform
         if (input is null)
             throw _host.Process(new ArgumentNullException(nameof(input)));
         using IChannel channel = _host.Start("Train");
-        TensorBoardLog? board = OpenBoard();                        // before anything is read
+        DocumentColumns(input, _options.ValidationSet);
+        TensorBoardLog? board = OpenBoard();                       // before anything is read
         using TrainingDocuments data = Read(input, _options.ValidationSet, channel);
         return ToTransformer(Train(data, channel, board), data);
     }
@@ -49,13 +50,7 @@ public sealed partial class TransfusionTrainer : IEstimator<TransfusionTransform
     /// <summary>Reads all there is to train on, when schema and device are known to be good.</summary>
     internal TrainingDocuments Read(IDataView input, IDataView? validationSet, IChannel channel)
     {
-        IReadOnlyList<InputColumn> columns = DocumentColumns(new ColumnTypes(_host, input.Schema));
-        if (validationSet is not null)
-        {
-            var types = new ColumnTypes(_host, validationSet.Schema);
-            foreach (InputColumn column in columns)
-                types.Require(column);
-        }
+        IReadOnlyList<InputColumn> columns = DocumentColumns(input, validationSet);
         ContextDevice.Of(_environment);
         List<RowDocuments> owners = [];
         try
@@ -91,6 +86,19 @@ public sealed partial class TransfusionTrainer : IEstimator<TransfusionTransform
         IReadOnlyList<OutputColumn> outputs = ScoringConfig.OutputsOf(DocumentColumns(new ColumnTypes(_host, inputSchema)),
             _options.GeneratedTextColumnName, _options.GeneratedImageColumnName, _options.ScoreColumnName);
         return OutputSchemas.Append(inputSchema, outputs, _options.Image);
+    }
+
+    /// <summary>The columns of a document, which both views have.</summary>
+    private IReadOnlyList<InputColumn> DocumentColumns(IDataView input, IDataView? validationSet)
+    {
+        IReadOnlyList<InputColumn> columns = DocumentColumns(new ColumnTypes(_host, input.Schema));
+        if (validationSet is not null)
+        {
+            var types = new ColumnTypes(_host, validationSet.Schema);
+            foreach (InputColumn column in columns)
+                types.Require(column);
+        }
+        return columns;
     }
 
     private IReadOnlyList<InputColumn> DocumentColumns(ColumnTypes types)

@@ -13,6 +13,7 @@ internal sealed class CandidateRunner(IHostEnvironment environment, IChannel cha
     private const int ScoredAtMost = 256;                   // of the held-out documents
     private const int ScoringBatchSize = 32;
     private const double ScoringShare = 0.005;              // of the whole time, for one score
+    private int _runs;
     private IReadOnlyList<Document>? _scored;               // the same for all runs
 
     /// <summary>The model of the best run so far; null where there is none.</summary>
@@ -23,7 +24,13 @@ internal sealed class CandidateRunner(IHostEnvironment environment, IChannel cha
     public RunOutcome Run(GenerationCandidate candidate, RunPlan plan)
     {
         Stopwatch clock = Stopwatch.StartNew();
-        TransfusionTrainer.Options options = candidate.Options with { NumberOfSteps = plan.Limit.Steps, MaxTrainingTime = plan.Limit.Time, Seed = seed };
+        TransfusionTrainer.Options options = candidate.Options with
+        {
+            NumberOfSteps = plan.Limit.Steps,
+            MaxTrainingTime = plan.Limit.Time,
+            Seed = seed,
+            TensorBoardFolder = candidate.Options.TensorBoardFolder is { } folder ? Path.Combine(folder, $"run{++_runs:D2}") : null,
+        };
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         var config = new TransfusionConfig { Transformer = options.Transformer, Diffusion = options.Diffusion, Image = options.Image };
         using RunWatch watch = new(plan, options.Optimizer.EmaDecay > 0, stop.Cancel,
@@ -35,7 +42,7 @@ internal sealed class CandidateRunner(IHostEnvironment environment, IChannel cha
         try
         {
             var trainer = new TransfusionTrainer(environment, options with { CancellationToken = stop.Token });
-            transformer = trainer.ToTransformer(trainer.Train(data, channel, validates: false, watch.AfterStep), data);
+            transformer = trainer.ToTransformer(trainer.Train(data, channel, trainer.OpenBoard(), validates: false, watch.AfterStep), data);
             trained = clock.Elapsed;
             TransfusionModel model = transformer.Model;
             metrics = Score(documents => model.Validate(documents, ScoringBatchSize));
