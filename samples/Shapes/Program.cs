@@ -1,5 +1,5 @@
 // The tour: draws its own captioned pictures, trains a Transfusion model on them, lets it caption and draw what it never saw, and writes shapes.zip,
-// drawn.png, curves.png and report.json. With --compare, a saved model draws by many samplers instead.
+// drawn.png, curves.png and report.json. With --compare, a saved model draws by many samplers instead; with --evaluate, one is only judged.
 using System.CommandLine;
 using Microsoft.ML;
 using Microsoft.ML.Transfusion;
@@ -10,8 +10,9 @@ using Shapes.Data;
 RunOptions run = new(defaultMinutes: 5, defaultOutput: "shapes");
 Option<string?> export = new("--export") { Description = "Write pictures and captions.tsv to this folder, and train nothing.", HelpName = "folder" };
 Option<string?> compare = new("--compare") { Description = "Compare samplers, steps and guidance on this saved model, and train nothing.", HelpName = "shapes.zip" };
+Option<string?> evaluate = new("--evaluate") { Description = "Judge this saved model, or one that another program trained on exported shapes, and train nothing.", HelpName = "shapes.zip" };
 Option<int> count = RunOptions.Positive(new Option<int>("--count") { Description = "Pictures to export, or captions to draw by each sampler.", DefaultValueFactory = _ => 1000 });
-RootCommand command = new("Trains a Transfusion model on drawn, captioned shapes; then it captions and draws shapes it never saw.") { export, compare, count };
+RootCommand command = new("Trains a Transfusion model on drawn, captioned shapes; then it captions and draws shapes it never saw.") { export, compare, evaluate, count };
 run.AddTo(command);
 command.SetAction(parsed =>
 {
@@ -20,6 +21,8 @@ command.SetAction(parsed =>
         CaptionedFolder.Write(folder, parsed.GetValue(count), settings.Seed);
     else if (parsed.GetValue(compare) is { } saved)
         Compare(saved, settings, parsed.GetValue(count));
+    else if (parsed.GetValue(evaluate) is { } judged)
+        Evaluate(judged, settings);
     else
         TrainAndEvaluate(settings);
 });
@@ -70,4 +73,14 @@ static void Compare(string saved, RunSettings settings, int count)
     Directory.CreateDirectory(settings.Output);
     MLContext ml = new(seed: settings.Seed);
     SamplerComparison.Run(ml, ml.Generation.GetModel(ml.Model.Load(saved, out _)), settings, count);
+}
+
+static void Evaluate(string saved, RunSettings settings)
+{
+    MLContext ml = new(seed: settings.Seed);
+    ITransformer loaded = ml.Model.Load(saved, out _);
+    TransfusionTransformer model = loaded as TransfusionTransformer ?? ((IEnumerable<ITransformer>)loaded).OfType<TransfusionTransformer>().Single();
+    double captions = Evaluation.Caption(ml, model, ShapesTraining.NumberOfEvaluations, settings.Seed).Share();
+    var drawings = Evaluation.Draw(ml, model.Model, ShapesTraining.NumberOfEvaluations, settings.Seed, ShapesTraining.Generation);
+    Console.WriteLine($"Captions correct: {captions:P1}. Drawn correctly: {drawings.Select(drawing => drawing.Judgement).Share():P1}. {saved}");
 }

@@ -100,6 +100,16 @@ public sealed partial class TransfusionModel
         }
     }
 
+    /// <summary>How good it is, in numbers that models of other recipes share.</summary>
+    internal TransfusionValidationMetrics Validate(IReadOnlyList<Document> documents, int batchSize)
+    {
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            return ValidationScorer.Evaluate(_network, Config, Tokenizer.SpecialTokens, documents, batchSize);
+        }
+    }
+
     /// <summary>A model outlives the dispose scope that it was made in.</summary>
     private static void KeepWeights(TransfusionNetwork network)
     {

@@ -3,7 +3,6 @@ using Microsoft.ML.Data;
 using Microsoft.ML.Runtime;
 using Microsoft.ML.Transfusion.Data;
 using Microsoft.ML.Transfusion.Interop;
-using Microsoft.ML.Transfusion.Sequences;
 using Microsoft.ML.Transfusion.Tokenization;
 using Microsoft.ML.Transfusion.Training;
 using static TorchSharp.torch;
@@ -38,17 +37,41 @@ public sealed partial class TransfusionTrainer : IEstimator<TransfusionTransform
     {
         if (input is null)
             throw _host.Process(new ArgumentNullException(nameof(input)));
-        IReadOnlyList<InputColumn> columns = DocumentColumns(new ColumnTypes(_host, input.Schema));
-        if (_options.ValidationSet is { } validationSet)
-        {
-            var types = new ColumnTypes(_host, validationSet.Schema);
-            foreach (InputColumn column in columns)
-                types.Require(column);
-        }
-        Device device = ContextDevice.Of(_environment);
         using IChannel channel = _host.Start("Train");
-        TransfusionModel model = Train(input, columns, device, channel);
-        IReadOnlyList<OutputColumn> outputs = ScoringConfig.OutputsOf(columns,
+        DocumentColumns(input, _options.ValidationSet);
+        TensorBoardLog? board = OpenBoard();                       // before anything is read
+        using TrainingDocuments data = Read(input, _options.ValidationSet, channel);
+        return ToTransformer(Train(data, channel, board), data);
+    }
+
+    /// <summary>The event file of a run; null where none is asked for.</summary>
+    internal TensorBoardLog? OpenBoard() => TensorBoardLog.Open(_host, _options.TensorBoardFolder);
+
+    /// <summary>Reads all there is to train on, when schema and device are known to be good.</summary>
+    internal TrainingDocuments Read(IDataView input, IDataView? validationSet, IChannel channel)
+    {
+        IReadOnlyList<InputColumn> columns = DocumentColumns(input, validationSet);
+        ContextDevice.Of(_environment);
+        List<RowDocuments> owners = [];
+        try
+        {
+            owners.Add(new DocumentReader(_host, channel, columns, _options, "training data").Read(input));
+            if (validationSet is not null)
+                owners.Add(new DocumentReader(_host, channel, columns, _options, "validation set").Read(validationSet));
+            TextTokenizer tokenizer = _pretrained?.Tokenizer ?? _options.Tokenizer.Create(owners[0].Texts);
+            return new TrainingDocuments(columns, tokenizer, owners[0].Encode(tokenizer, _host), owners.Count > 1 ? owners[1].Encode(tokenizer, _host) : [], owners);
+        }
+        catch
+        {
+            owners.ForEach(owner => owner.Dispose());
+            throw;
+        }
+    }
+
+    /// <summary>The trained model as a transformer that owns it.</summary>
+    internal TransfusionTransformer ToTransformer(TransfusionModel model, TrainingDocuments data)
+    {
+        IReadOnlyList<OutputColumn> outputs = ScoringConfig.OutputsOf(data.Columns,
             _options.GeneratedTextColumnName, _options.GeneratedImageColumnName, _options.ScoreColumnName);
         return new TransfusionTransformer(_environment, model, new ScoringConfig(outputs, _options.Generation, _options.ScoringBatchSize), ownsModel: true);
     }
@@ -65,6 +88,19 @@ public sealed partial class TransfusionTrainer : IEstimator<TransfusionTransform
         return OutputSchemas.Append(inputSchema, outputs, _options.Image);
     }
 
+    /// <summary>The columns of a document, which both views have.</summary>
+    private IReadOnlyList<InputColumn> DocumentColumns(IDataView input, IDataView? validationSet)
+    {
+        IReadOnlyList<InputColumn> columns = DocumentColumns(new ColumnTypes(_host, input.Schema));
+        if (validationSet is not null)
+        {
+            var types = new ColumnTypes(_host, validationSet.Schema);
+            foreach (InputColumn column in columns)
+                types.Require(column);
+        }
+        return columns;
+    }
+
     private IReadOnlyList<InputColumn> DocumentColumns(ColumnTypes types)
     {
         if (_options.ColumnNames is { } names)
@@ -75,18 +111,17 @@ public sealed partial class TransfusionTrainer : IEstimator<TransfusionTransform
         return [text, image];
     }
 
-    private TransfusionModel Train(IDataView input, IReadOnlyList<InputColumn> columns, Device device, IChannel channel)
+    /// <summary>Trains on what was read, by this trainer or by another with the same columns, pictures and vocabulary.</summary>
+    /// <param name="board">Of <see cref="OpenBoard"/>.</param>
+    /// <param name="validates">Whether the losses on the validation documents are reported.</param>
+    /// <param name="afterStep">Called after every step.</param>
+    internal TransfusionModel Train(TrainingDocuments data, IChannel channel, TensorBoardLog? board, bool validates = true, Action<TrainingState>? afterStep = null)
     {
-        TensorBoardLog? board = TensorBoardLog.Open(_host, _options.TensorBoardFolder);
-        using RowDocuments rows = new DocumentReader(_host, channel, columns, _options, "training data").Read(input);
-        using RowDocuments validationRows = _options.ValidationSet is null ? new RowDocuments(_options)
-            : new DocumentReader(_host, channel, columns, _options, "validation set").Read(_options.ValidationSet);
-        TextTokenizer tokenizer = _pretrained?.Tokenizer ?? _options.Tokenizer.Create(rows.Texts);
-        List<Document> documents = rows.Encode(tokenizer, _host), validation = validationRows.Encode(tokenizer, _host);
+        Device device = ContextDevice.Of(_environment);
         int seed = _options.Seed ?? MLNetInternals.SeedOf(_environment) ?? Random.Shared.Next();
         int? steps = _options.NumberOfSteps ?? (_options.MaxTrainingTime is null ? Options.DefaultNumberOfSteps : null);
-        channel.Info(MessageSensitivity.None, "Training on {0} documents with {1} tokens of vocabulary, on {2}, seed {3}: {4}.", documents.Count,
-            tokenizer.VocabularySize, device, seed, $"{(steps is null ? "" : $"{steps} steps at most ")}{_options.MaxTrainingTime}".Trim());
+        channel.Info(MessageSensitivity.None, "Training on {0} documents with {1} tokens of vocabulary, on {2}, seed {3}: {4}.", data.Training.Count,
+            data.Tokenizer.VocabularySize, device, seed, $"{(steps is null ? "" : $"{steps} steps at most ")}{_options.MaxTrainingTime}".Trim());
 
         _options.CancellationToken.ThrowIfCancellationRequested();
         var reporter = new TrainingReporter(_host, channel, _options, board);
@@ -96,12 +131,13 @@ public sealed partial class TransfusionTrainer : IEstimator<TransfusionTransform
             FreezesText = _options.FreezeTextPath,
             SampleInterval = _options.SampleInterval,
             Summarize = reporter.Summarize,
+            AfterStep = afterStep,
         };
         TransformerConfig transformer = _pretrained?.Transformer ?? _options.Transformer;
         if (_pretrained is not null)
             channel.Info(MessageSensitivity.UserData, "Beginning with the weights of {0}: {1}", _options.InitializeFrom, transformer);
         var config = new TransfusionConfig { Transformer = transformer, Diffusion = _options.Diffusion, Image = _options.Image };
-        var preview = new TrainingPreview(channel, _options, documents, validation);
-        return TransfusionModel.Train(config, training, tokenizer, documents, validation, _pretrained?.Checkpoint, preview.AddTo);
+        var preview = new TrainingPreview(channel, _options, data.Training, data.Validation);
+        return TransfusionModel.Train(config, training, data.Tokenizer, data.Training, validates ? data.Validation : [], _pretrained?.Checkpoint, preview.AddTo);
     }
 }

@@ -59,7 +59,7 @@ internal static class DocumentScorer
     }
 
     /// <summary>One timestep for all images, and one noise for all, so that a document's score does not depend on its neighbours.</summary>
-    private static NoiseDraw? Draw(SequenceBatch batch, int timestep, bool noisy)
+    internal static NoiseDraw? Draw(SequenceBatch batch, int timestep, bool noisy)
     {
         if (batch.Images is null)
             return null;
@@ -69,7 +69,7 @@ internal static class DocumentScorer
         return new NoiseDraw(full(shape[0], timestep, ScalarType.Int64), noise.unsqueeze(0).expand(shape).contiguous());
     }
 
-    private static SequenceBatch Layout(IReadOnlyList<Document> documents, bool imageFirst, TransfusionConfig config, SpecialTokens special)
+    internal static SequenceBatch Layout(IReadOnlyList<Document> documents, bool imageFirst, TransfusionConfig config, SpecialTokens special)
     {
         Document Turn(Document document) => document.Parts switch
         {

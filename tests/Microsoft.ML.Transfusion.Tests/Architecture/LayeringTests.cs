@@ -17,6 +17,7 @@ public partial class LayeringTests
         ["Serialization", "Tokenization", "Imaging"],
         ["TransfusionModel.cs", "TransfusionModel.Batches.cs"],
         ["Data", "Interop"],
+        ["Experiments"],
     ];
 
     public static TheoryData<string> Files => [.. Repository.LibraryFiles];

@@ -7,6 +7,8 @@ internal sealed class WatchedView(IDataView inner) : IDataView
 {
     public int OpenCursors { get; private set; }
 
+    public int Opened { get; private set; }
+
     public List<string> AskedFor { get; private set; } = [];
 
     public DataViewSchema Schema => inner.Schema;
@@ -19,6 +21,7 @@ internal sealed class WatchedView(IDataView inner) : IDataView
     {
         AskedFor = [.. columnsNeeded.Select(column => column.Name)];
         OpenCursors++;
+        Opened++;
         return new Cursor(this, inner.GetRowCursor(columnsNeeded, rand));
     }
 

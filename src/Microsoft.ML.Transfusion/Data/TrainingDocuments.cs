@@ -1,0 +1,16 @@
+// What training reads, once for however many runs: documents and held-out documents in the ids of one vocabulary.
+using Microsoft.ML.Transfusion.Sequences;
+using Microsoft.ML.Transfusion.Tokenization;
+
+namespace Microsoft.ML.Transfusion.Data;
+
+/// <param name="Columns">The columns that were read, in the order of a document's parts.</param>
+internal sealed record TrainingDocuments(IReadOnlyList<InputColumn> Columns, TextTokenizer Tokenizer, IReadOnlyList<Document> Training,
+    IReadOnlyList<Document> Validation, IReadOnlyList<RowDocuments> Owners) : IDisposable
+{
+    public void Dispose()
+    {
+        foreach (RowDocuments owner in Owners)
+            owner.Dispose();
+    }
+}
