@@ -50,6 +50,9 @@ public sealed record TokenizerConfig
     /// <summary>The ready tokenizer; null where one is to be trained.</summary>
     internal TextTokenizer? Existing => _ready;
 
+    /// <summary>Text tokens of the vocabulary that is to be trained.</summary>
+    internal int VocabularySize => _vocabularySize;
+
     /// <summary>The tokenizer: the ready one, or one trained on the texts, which are read once and only in that case.</summary>
     internal TextTokenizer Create(IEnumerable<string> texts) => _ready ?? TextTokenizer.Train(texts, _vocabularySize);
 

@@ -83,7 +83,7 @@ public sealed partial class TransfusionTrainer
         /// <summary>A folder for TensorBoard's event files: losses, speed, validation and samples over steps. It is made where it is missing; give every run its own, and a resumed run the one it had. Null, the default, for none.</summary>
         public string? TensorBoardFolder { get; init; }
 
-        /// <summary>The seed of everything that is random. Null, the default, takes the MLContext's, or a fresh one if that has none.</summary>
+        /// <summary>The seed of everything that is random. Null, the default, takes the MLContext's, or a fresh one if that has none; a resumed run takes the checkpoint's before a fresh one.</summary>
         public int? Seed { get; init; }
 
         /// <summary>The number format of the network's passes; <see cref="TrainingPrecision.Auto"/> by default.</summary>
@@ -100,6 +100,27 @@ public sealed partial class TransfusionTrainer
 
         /// <summary>Rows that the trained transformer reads ahead and generates together, at least 1; 32 by default. Saved with it.</summary>
         public int ScoringBatchSize { get; init; } = Data.ScoringConfig.DefaultBatchSize;
+
+        /// <summary>A folder in which the run keeps checkpoints of itself, so that <see cref="ResumeFrom"/> can continue it when the process was killed; made where there is none. Null, the default, keeps none.</summary>
+        /// <remarks>One is also written when the run ends or is cancelled. A folder that holds checkpoints already is refused, unless the run resumes from it. docs/checkpoints.md describes the files.</remarks>
+        public string? CheckpointFolder { get; init; }
+
+        /// <summary>Steps between two checkpoints, at least 1. Null, the default, leaves it to <see cref="CheckpointTimeInterval"/>; whichever comes first.</summary>
+        public int? CheckpointInterval { get; init; }
+
+        /// <summary>Training time between two checkpoints, above zero; five minutes by default. Null leaves it to <see cref="CheckpointInterval"/>; whichever comes first.</summary>
+        public TimeSpan? CheckpointTimeInterval { get; init; } = TimeSpan.FromMinutes(5);
+
+        /// <summary>The newest checkpoints that are kept, at least 1; 3 by default. Older ones are deleted when a newer one is safely on the disk.</summary>
+        public int NumberOfCheckpoints { get; init; } = 3;
+
+        /// <summary>A folder with checkpoints; training continues from the newest that is whole, as if it had never stopped. Null, the default, begins anew.</summary>
+        /// <remarks>
+        /// Where it is the same folder as <see cref="CheckpointFolder"/> and holds none yet, the run begins anew: a program that sets both continues
+        /// however often it is started. Any other folder must hold a checkpoint. <see cref="NumberOfSteps"/> and <see cref="MaxTrainingTime"/> count
+        /// from the first sitting on. Options that would make it another run are refused by name.
+        /// </remarks>
+        public string? ResumeFrom { get; init; }
 
         /// <summary>Told about the run, on the training thread, several times a second at most.</summary>
         public IProgress<TrainingProgress>? Progress { get; init; }

@@ -19,6 +19,11 @@ public sealed partial class TransfusionTrainer
         check.That(options.MaxTrainingTime is null || options.MaxTrainingTime > TimeSpan.Zero, "MaxTrainingTime", options.MaxTrainingTime, "above zero, or null");
         check.That(options.ValidationInterval >= 1, "ValidationInterval", options.ValidationInterval, "at least 1");
         ValidateReports(check, options);
+        check.That(options.CheckpointFolder is not { } folder || !string.IsNullOrWhiteSpace(folder), "CheckpointFolder", "''", "the name of a folder, or null");
+        check.That(options.ResumeFrom is not { } resume || !string.IsNullOrWhiteSpace(resume), "ResumeFrom", "''", "the name of a folder, or null");
+        check.That(options.CheckpointInterval is not < 1, "CheckpointInterval", options.CheckpointInterval, "at least 1, or null");
+        check.That(options.CheckpointTimeInterval is null || options.CheckpointTimeInterval > TimeSpan.Zero, "CheckpointTimeInterval", options.CheckpointTimeInterval, "above zero, or null");
+        check.That(options.NumberOfCheckpoints >= 1, "NumberOfCheckpoints", options.NumberOfCheckpoints, "at least 1");
         check.That(options.ScoringBatchSize >= 1, "ScoringBatchSize", options.ScoringBatchSize, "at least 1");
         check.That(Enum.IsDefined(options.Precision), "Precision", options.Precision, "a value of TrainingPrecision");
         check.That(Enum.IsDefined(options.UnreadableImages), "UnreadableImages", options.UnreadableImages, "a value of UnreadableImages");

@@ -32,23 +32,40 @@ public sealed partial class TransfusionTrainer : IEstimator<TransfusionTransform
     /// <summary>Reads the data once, trains, and returns the transformer.</summary>
     /// <param name="input">Rows with the document's columns. Rows without any value are skipped; missing values are allowed.</param>
     /// <exception cref="ArgumentOutOfRangeException">A column is missing or neither text nor image.</exception>
-    /// <exception cref="InvalidOperationException">There is nothing to learn from, a document is longer than <see cref="TransformerConfig.MaxSequenceLength"/>, the GPU asked for is absent, or <see cref="Options.TensorBoardFolder"/> cannot be written.</exception>
+    /// <exception cref="InvalidOperationException">There is nothing to learn from, a document is longer than <see cref="TransformerConfig.MaxSequenceLength"/>, the GPU asked for is absent, <see cref="Options.TensorBoardFolder"/> cannot be written, or <see cref="Options.ResumeFrom"/> holds a run with other options or other data.</exception>
+    /// <exception cref="ArgumentException"><see cref="Options.ResumeFrom"/> holds no checkpoint, or <see cref="Options.CheckpointFolder"/> holds those of another run.</exception>
+    /// <exception cref="FormatException">No checkpoint in <see cref="Options.ResumeFrom"/> can be loaded.</exception>
+    /// <exception cref="IOException"><see cref="Options.CheckpointFolder"/> cannot be written, or another run writes to it.</exception>
     public TransfusionTransformer Fit(IDataView input)
     {
         if (input is null)
             throw _host.Process(new ArgumentNullException(nameof(input)));
         using IChannel channel = _host.Start("Train");
-        DocumentColumns(input, _options.ValidationSet);
-        TensorBoardLog? board = OpenBoard();                       // before anything is read
-        using TrainingDocuments data = Read(input, _options.ValidationSet, channel);
-        return ToTransformer(Train(data, channel, board), data);
+        IReadOnlyList<InputColumn> columns = DocumentColumns(input, _options.ValidationSet);
+        using TrainingCheckpoints checkpoints = OpenCheckpoints(columns, channel);      // before anything is read, and before the board
+        TensorBoardLog? board = OpenBoard();
+        using TrainingDocuments data = Read(input, _options.ValidationSet, channel, checkpoints.Tokenizer);
+        return ToTransformer(Train(data, channel, board, checkpoints: checkpoints), data);
+    }
+
+    /// <summary>What the network is made of; a pretrained checkpoint may have decided a part.</summary>
+    private TransfusionConfig Config => new() { Transformer = _pretrained?.Transformer ?? _options.Transformer, Diffusion = _options.Diffusion, Image = _options.Image };
+
+    private int? ChosenSeed => _options.Seed ?? MLNetInternals.SeedOf(_environment);
+
+    private TrainingCheckpoints OpenCheckpoints(IReadOnlyList<InputColumn> columns, IChannel channel)
+    {
+        TextTokenizer? ready = _pretrained?.Tokenizer ?? _options.Tokenizer.Existing;
+        ScalarType precision = Precision.Resolve(_options.Precision, ContextDevice.Of(_environment));
+        return TrainingCheckpoints.Open(_host, channel, _options, RunOptions.Of(_options, Config, columns, ready, precision), ChosenSeed);
     }
 
     /// <summary>The event file of a run; null where none is asked for.</summary>
     internal TensorBoardLog? OpenBoard() => TensorBoardLog.Open(_host, _options.TensorBoardFolder);
 
     /// <summary>Reads all there is to train on, when schema and device are known to be good.</summary>
-    internal TrainingDocuments Read(IDataView input, IDataView? validationSet, IChannel channel)
+    /// <param name="vocabulary">That of a run which goes on; null where none does.</param>
+    internal TrainingDocuments Read(IDataView input, IDataView? validationSet, IChannel channel, TextTokenizer? vocabulary = null)
     {
         IReadOnlyList<InputColumn> columns = DocumentColumns(input, validationSet);
         ContextDevice.Of(_environment);
@@ -58,7 +75,7 @@ public sealed partial class TransfusionTrainer : IEstimator<TransfusionTransform
             owners.Add(new DocumentReader(_host, channel, columns, _options, "training data").Read(input));
             if (validationSet is not null)
                 owners.Add(new DocumentReader(_host, channel, columns, _options, "validation set").Read(validationSet));
-            TextTokenizer tokenizer = _pretrained?.Tokenizer ?? _options.Tokenizer.Create(owners[0].Texts);
+            TextTokenizer tokenizer = vocabulary ?? _pretrained?.Tokenizer ?? _options.Tokenizer.Create(owners[0].Texts);
             return new TrainingDocuments(columns, tokenizer, owners[0].Encode(tokenizer, _host), owners.Count > 1 ? owners[1].Encode(tokenizer, _host) : [], owners);
         }
         catch
@@ -115,10 +132,12 @@ public sealed partial class TransfusionTrainer : IEstimator<TransfusionTransform
     /// <param name="board">Of <see cref="OpenBoard"/>.</param>
     /// <param name="validates">Whether the losses on the validation documents are reported.</param>
     /// <param name="afterStep">Called after every step.</param>
-    internal TransfusionModel Train(TrainingDocuments data, IChannel channel, TensorBoardLog? board, bool validates = true, Action<TrainingState>? afterStep = null)
+    /// <param name="checkpoints">Of <see cref="OpenCheckpoints"/>; null keeps none.</param>
+    internal TransfusionModel Train(TrainingDocuments data, IChannel channel, TensorBoardLog? board, bool validates = true,
+        Action<TrainingState>? afterStep = null, TrainingCheckpoints? checkpoints = null)
     {
         Device device = ContextDevice.Of(_environment);
-        int seed = _options.Seed ?? MLNetInternals.SeedOf(_environment) ?? Random.Shared.Next();
+        int seed = ChosenSeed ?? checkpoints?.Seed ?? Random.Shared.Next();
         int? steps = _options.NumberOfSteps ?? (_options.MaxTrainingTime is null ? Options.DefaultNumberOfSteps : null);
         channel.Info(MessageSensitivity.None, "Training on {0} documents with {1} tokens of vocabulary, on {2}, seed {3}: {4}.", data.Training.Count,
             data.Tokenizer.VocabularySize, device, seed, $"{(steps is null ? "" : $"{steps} steps at most ")}{_options.MaxTrainingTime}".Trim());
@@ -133,11 +152,10 @@ public sealed partial class TransfusionTrainer : IEstimator<TransfusionTransform
             Summarize = reporter.Summarize,
             AfterStep = afterStep,
         };
-        TransformerConfig transformer = _pretrained?.Transformer ?? _options.Transformer;
         if (_pretrained is not null)
-            channel.Info(MessageSensitivity.UserData, "Beginning with the weights of {0}: {1}", _options.InitializeFrom, transformer);
-        var config = new TransfusionConfig { Transformer = transformer, Diffusion = _options.Diffusion, Image = _options.Image };
+            channel.Info(MessageSensitivity.UserData, "Beginning with the weights of {0}: {1}", _options.InitializeFrom, Config.Transformer);
+        training = checkpoints?.Attach(training, data.Tokenizer, data.Training) ?? training;
         var preview = new TrainingPreview(channel, _options, data.Training, data.Validation);
-        return TransfusionModel.Train(config, training, data.Tokenizer, data.Training, validates ? data.Validation : [], _pretrained?.Checkpoint, preview.AddTo);
+        return TransfusionModel.Train(Config, training, data.Tokenizer, data.Training, validates ? data.Validation : [], _pretrained?.Checkpoint, preview.AddTo);
     }
 }

@@ -14,6 +14,8 @@ internal static class CandidateChecks
         Refuse(options.MaxTrainingTime is not null, "MaxTrainingTime");
         Refuse(options.ValidationSet is not null, "ValidationSet");
         Refuse(options.CancellationToken.CanBeCanceled, "CancellationToken");
+        Refuse(options.CheckpointFolder is not null, "CheckpointFolder");
+        Refuse(options.ResumeFrom is not null, "ResumeFrom");
         RequireSame(options.TextColumnName, shared.TextColumnName, "TextColumnName");
         RequireSame(options.ImageColumnName, shared.ImageColumnName, "ImageColumnName");
         RequireSame(string.Join(", ", options.ColumnNames ?? []), string.Join(", ", shared.ColumnNames ?? []), "ColumnNames");
@@ -26,7 +28,7 @@ internal static class CandidateChecks
         {
             if (isSet)
                 throw context.Process(new ArgumentException($"Candidate '{candidate.Name}' sets {option}. Leave it out: an experiment gives every run its time, compares "
-                    + "by the validationData of Execute, and has a CancellationToken in its own settings.", option));
+                    + "by the validationData of Execute, has a CancellationToken in its own settings, and keeps no checkpoints.", option));
         }
 
         void RequireSame<T>(T value, T expected, string option)

@@ -3,7 +3,7 @@ namespace Microsoft.ML.Transfusion.Serialization;
 
 internal static class AtomicFile
 {
-    /// <summary>Writes beside <paramref name="path"/>, flushes to the disk, and renames over it. A failure leaves nothing behind.</summary>
+    /// <summary>Writes beside <paramref name="path"/>, flushes to the disk, and renames over it; the new name is on the disk too. A failure leaves nothing behind.</summary>
     public static void Write(string path, Action<Stream> write)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
@@ -30,6 +30,8 @@ internal static class AtomicFile
             beforeRenaming?.Invoke();
             foreach ((string temporary, string target) in written)
                 File.Move(temporary, target, overwrite: true);
+            foreach (string folder in written.Select(file => Path.GetDirectoryName(file.Target)!).Distinct())
+                DiskFlush.Folder(folder);
         }
         finally
         {

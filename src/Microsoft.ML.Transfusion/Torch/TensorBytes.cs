@@ -31,7 +31,22 @@ internal static class TensorBytes
         return tensor.MoveToOuterDisposeScope();
     }
 
-    /// <summary>The same, taking memory only as bytes arrive: for a shape that the bytes may not live up to.</summary>
+    /// <summary>Overwrites the values of a contiguous tensor of any device with what <paramref name="fill"/> gives for its parts in order.</summary>
+    public static void Fill(Tensor tensor, ChunkAction fill)
+    {
+        using var noGradient = no_grad();
+        using var scope = NewDisposeScope();
+        Tensor flat = tensor.view(-1);
+        int elements = ChunkLength / (int)flat.ElementSize;
+        for (long start = 0; start < flat.NumberOfElements; start += elements)
+        {
+            using var step = NewDisposeScope();
+            Tensor part = flat.narrow(0, start, Math.Min(elements, flat.NumberOfElements - start));
+            part.copy_(Read(part.shape, part.dtype, fill));
+        }
+    }
+
+    /// <summary>The same as <see cref="Read"/>, taking memory only as bytes arrive: for a shape that the bytes may not live up to.</summary>
     public static Tensor ReadUntrusted(long[] shape, ScalarType type, ChunkAction fill)
     {
         using var scope = NewDisposeScope();

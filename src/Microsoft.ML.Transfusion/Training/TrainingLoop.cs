@@ -18,7 +18,23 @@ internal sealed class TrainingLoop(TransfusionNetwork network, TransfusionConfig
         options.Begin?.Invoke(state);                       // a run that is taken up again is restored here
         var meter = new ProgressMeter(state, documents.Count);
         network.train();
-        int skipsInARow = 0;
+        try
+        {
+            Steps(state, step, meter, documents, validation);
+        }
+        catch (OperationCanceledException)                  // a report's listener ends the run; the step before it is whole
+        {
+            options.End?.Invoke(state);
+            throw;
+        }
+        options.End?.Invoke(state);
+        options.Summarize?.Invoke(meter.Totals());
+        state.Parameters.Release(network, options.Optimizer.EmaDecay > 0 ? state.Average.Average : state.Parameters.Master);
+        network.eval();
+    }
+
+    private void Steps(TrainingState state, TrainingStep step, ProgressMeter meter, IReadOnlyList<Document> documents, IReadOnlyList<Document> validation)
+    {
         foreach (GroupedBatch group in new BatchGrouping(documents, config.Diffusion, options.Optimizer.BatchSize, options.Seed).Batches(state.Data))
         {
             if (options.CancellationToken.IsCancellationRequested || Fraction(state.Step, state.Elapsed) >= 1)
@@ -30,26 +46,24 @@ internal sealed class TrainingLoop(TransfusionNetwork network, TransfusionConfig
             state.Data = batch.Next;
             state.Documents += batch.Sequences.Rows;
             state.Elapsed = meter.Elapsed;
-            skipsInARow = result.IsFinite ? 0 : skipsInARow + 1;
+            state.SkipsInARow = result.IsFinite ? 0 : state.SkipsInARow + 1;
             state.SkippedSteps += result.IsFinite ? 0 : 1;
-            if (skipsInARow == SkipsInARow)
+            if (state.SkipsInARow >= SkipsInARow)
                 throw new InvalidOperationException($"The loss or its gradient was not finite in {SkipsInARow} steps in a row, up to step {state.Step}. "
                     + $"Lower Optimizer.LearningRate ({options.Optimizer.LearningRate}) or Optimizer.MaxGradientNorm ({options.Optimizer.MaxGradientNorm}), or train in Float32.");
             meter.Add(result, batch.Sequences.Positions);
             Report(meter, state, step, learningRate, validation);
             options.AfterStep?.Invoke(state);
         }
-        options.Summarize?.Invoke(meter.Totals());
-        state.Parameters.Release(network, options.Optimizer.EmaDecay > 0 ? state.Average.Average : state.Parameters.Master);
-        network.eval();
     }
 
     private double NextLearningRate(TrainingState state)
     {
         double coming = Fraction(state.Step + 1, state.Elapsed);
         if (state.Step < options.Optimizer.WarmupSteps)
-            state.WarmedUp = coming;
-        double sinceWarmup = state.WarmedUp < 1 ? (coming - state.WarmedUp) / (1 - state.WarmedUp) : 0;
+            state.WarmedUp = (state.Step + 1, state.Elapsed);
+        double warmedUp = Fraction(state.WarmedUp.Step, state.WarmedUp.Elapsed);
+        double sinceWarmup = warmedUp < 1 ? (coming - warmedUp) / (1 - warmedUp) : 0;
         return WarmupCosineSchedule.LearningRate(options.Optimizer, state.Step + 1, sinceWarmup);
     }
 

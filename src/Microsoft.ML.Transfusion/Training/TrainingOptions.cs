@@ -27,6 +27,9 @@ internal sealed record TrainingOptions(
     /// <summary>Called after every step, when its progress has been reported.</summary>
     public Action<TrainingState>? AfterStep { get; init; }
 
+    /// <summary>Called when the run ends, by itself or because it was cancelled, while its state is whole; not when it fails.</summary>
+    public Action<TrainingState>? End { get; init; }
+
     /// <summary>Told what the run amounted to, when it has ended by itself or was cancelled.</summary>
     public Action<TrainingTotals>? Summarize { get; init; }
 

@@ -30,14 +30,17 @@ internal sealed class TrainingState : IDisposable
     /// <summary>Steps whose loss or gradient was not finite, so that they moved nothing.</summary>
     public int SkippedSteps { get; set; }
 
+    /// <summary>How many of them came last, one after the other.</summary>
+    public int SkipsInARow { get; set; }
+
     /// <summary>Documents seen, counted with repetition.</summary>
     public long Documents { get; set; }
 
     /// <summary>Training time, that of earlier sittings included.</summary>
     public TimeSpan Elapsed { get; set; }
 
-    /// <summary>The share of the run that the warm-up took.</summary>
-    public double WarmedUp { get; set; }
+    /// <summary>Where the warm-up ended, so far: which share of the run it took depends on how long the run is to be, which may change from sitting to sitting.</summary>
+    public (int Step, TimeSpan Elapsed) WarmedUp { get; set; }
 
     /// <summary>Where the data goes on.</summary>
     public DataPosition Data { get; set; }
@@ -54,9 +57,15 @@ internal sealed class TrainingState : IDisposable
     /// <summary>Lets the network compute with the averaged weights until the result is disposed.</summary>
     public IDisposable UseAverage() => Parameters.Show(Average.Average);
 
-    /// <summary>Every tensor that later steps depend on, by name; writing into them restores a run.</summary>
+    /// <summary>Every tensor that later steps depend on, by name, but for frozen weights, which never change. Writing into them, then <see cref="Restored"/>, restores a run.</summary>
     public IEnumerable<(string Name, Tensor Value)> Tensors() =>
         [("weights", Parameters.Master), .. Average.Tensors("average"), .. _adam.Tensors("adam"), .. _muon?.Tensors("muon") ?? []];
+
+    /// <summary>The weights that training leaves alone, in the network's number format.</summary>
+    public IEnumerable<Tensor> FrozenWeights => Network.named_parameters().Where(p => !p.parameter.requires_grad).Select(p => (Tensor)p.parameter);
+
+    /// <summary>Lets the network follow values that were written into <see cref="Tensors"/>.</summary>
+    public void Restored() => Parameters.ScatterMaster();
 
     public void Dispose()
     {

@@ -1,0 +1,64 @@
+// The options that decide what a run is: a resumed one must have them unchanged, or its weights would mean nothing to it. All others may
+// change from sitting to sitting; docs/checkpoints.md says why each.
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
+using Microsoft.ML.Transfusion.Tokenization;
+using Microsoft.ML.Transfusion.Training;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Transfusion.Data;
+
+internal static class RunOptions
+{
+    private static readonly JsonSerializerOptions Json = new() { Converters = { new JsonStringEnumConverter() } };
+
+    private const string Unset = "null";
+
+    // What only sets how far a coming step goes. Nothing that is stored was measured with it.
+    private static readonly string[] Free =
+    [
+        .. ((string[])[nameof(OptimizerConfig.LearningRate), nameof(OptimizerConfig.FinalLearningRateRatio), nameof(OptimizerConfig.WarmupSteps),
+            nameof(OptimizerConfig.MaxGradientNorm), nameof(OptimizerConfig.WeightDecay)]).Select(name => $"Optimizer.{name}"),
+    ];
+
+    /// <summary>Names as a program writes them, and values as text.</summary>
+    /// <param name="config">What the network is made of, which a pretrained checkpoint may have decided.</param>
+    /// <param name="vocabulary">The ready vocabulary; null where one is trained on the text.</param>
+    /// <param name="precision">The number format that <see cref="TrainingPrecision.Auto"/> came to.</param>
+    public static IReadOnlyDictionary<string, string> Of(TransfusionTrainer.Options options, TransfusionConfig config, IEnumerable<InputColumn> columns,
+        TextTokenizer? vocabulary, ScalarType precision)
+    {
+        SortedDictionary<string, string> values = new(StringComparer.Ordinal)
+        {
+            ["ColumnNames"] = string.Join(", ", columns.Select(column => $"{column.Name} ({(column.IsImage ? "image" : "text")})")),
+            ["Tokenizer"] = vocabulary is null ? $"trained on the text, {options.Tokenizer.VocabularySize} tokens" : $"ready, fingerprint {Fingerprint.Of(vocabulary.Save())}",
+            [nameof(options.Precision)] = $"{precision}",
+            [nameof(options.HorizontalFlip)] = $"{options.HorizontalFlip}",
+            [nameof(options.FreezeTextPath)] = $"{options.FreezeTextPath}",
+        };
+        foreach ((string name, object part) in ((string, object)[])[("Transformer", config.Transformer), ("Diffusion", config.Diffusion), ("Image", config.Image), ("Optimizer", options.Optimizer)])
+            AddAll(values, name, JsonSerializer.SerializeToNode(part, Json));
+        foreach (string name in Free)
+            values.Remove(name);
+        return values;
+    }
+
+    /// <summary>Every option with its value in a checkpoint and now.</summary>
+    public static IEnumerable<ChangedOption> Differences(IReadOnlyDictionary<string, string> before, IReadOnlyDictionary<string, string> now) => before.Keys.Union(now.Keys)
+        .Order(StringComparer.Ordinal).Select(name => new ChangedOption(name, before.GetValueOrDefault(name, Unset), now.GetValueOrDefault(name, Unset)));
+
+    private static void AddAll(SortedDictionary<string, string> values, string name, JsonNode? node)
+    {
+        if (node is JsonObject members)
+        {
+            foreach ((string member, JsonNode? value) in members)
+                AddAll(values, $"{name}.{member}", value);
+        }
+        else
+            values.Add(name, node?.ToString() ?? Unset);
+    }
+}
+
+/// <summary>An option's value when a checkpoint was written, and now; they may be equal.</summary>
+internal readonly record struct ChangedOption(string Name, string Before, string Now);

@@ -1,0 +1,92 @@
+// A training process is killed again and again, inside checkpoint writes too, and what it makes in the end is what it would have made anyway.
+using System.Diagnostics;
+using Microsoft.ML.Transfusion.Serialization;
+using Xunit.Abstractions;
+
+namespace Microsoft.ML.Transfusion.Tests;
+
+public sealed class KillAndResumeTests(ITestOutputHelper output) : IDisposable
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);            // for a machine that is busy with other things
+
+    private readonly TemporaryFolder _folder = new();
+
+    private string Checkpoints => _folder.File("checkpoints");
+
+    public void Dispose() => _folder.Dispose();
+
+    [Theory]
+    [InlineData(4, 1)]
+    [InlineData(20, 2, Skip = "x")]
+    public void A_run_that_was_killed_many_times_ends_with_the_weights_of_one_that_was_not(int kills, int seed)
+    {
+        using Process uninterrupted = Start(_folder.File("expected"));
+        Finish(uninterrupted);
+        var random = new Random(seed);
+        int insideWrites = 0, killed = 0;
+        bool hadCheckpoint = false;
+        while (killed < kills)
+        {
+            int newest = NewestStep();
+            using Process process = Start(_folder.File("actual"), Checkpoints);
+            switch (random.Next(4))
+            {
+                case 0:                                            // at any time, while it starts and loads too
+                    Thread.Sleep(random.Next(3000));
+                    break;
+                case 1:                                            // some time after a checkpoint
+                    WaitFor(process, () => NewestStep() >= newest + TrainingApp.StepsBetweenCheckpoints * random.Next(1, 4));
+                    Thread.Sleep(random.Next(30));
+                    break;
+                default:                                           // while one is written
+                    WaitFor(process, () => NewestStep() > newest && Temporaries().Length > 0);
+                    SpinFor(random.NextDouble() * 10);
+                    break;
+            }
+            Assert.False(process.HasExited, "The run ended before it could be killed.");
+            process.Kill();
+            process.WaitForExit();
+            killed++;
+
+            insideWrites += Temporaries().Length;
+            hadCheckpoint |= newest > 0 || NewestStep() > 0;
+            using Checkpoint? checkpoint = CheckpointFolder.OpenNewest(Checkpoints, (file, reason) => Assert.Fail($"{file}: {reason}"));
+            Assert.Equal(hadCheckpoint, checkpoint is not null);
+            output.WriteLine($"killed at checkpoint {checkpoint?.Record.Counters.Step}, {Temporaries().Length} half-written");
+        }
+        using Process last = Start(_folder.File("actual"), Checkpoints);
+        Finish(last);
+
+        output.WriteLine($"{insideWrites} of {killed} kills fell inside a write.");
+        Assert.True(insideWrites > 0, "No kill fell inside a write.");
+        Assert.Empty(Temporaries());
+        Assert.Equal(File.ReadAllBytes(_folder.File("expected")), File.ReadAllBytes(_folder.File("actual")));
+    }
+
+    private int NewestStep() => CheckpointFolder.List(Checkpoints) is [var newest, ..] ? newest.Step : 0;
+
+    private string[] Temporaries() => Directory.Exists(Checkpoints) ? Directory.GetFiles(Checkpoints, ".*.tmp") : [];
+
+    private static void WaitFor(Process process, Func<bool> condition)
+    {
+        for (var clock = Stopwatch.StartNew(); !condition(); Thread.Sleep(0))
+            Assert.True(!process.HasExited && clock.Elapsed < Patience, "The run ended, or wrote no checkpoint.");
+    }
+
+    private static void SpinFor(double milliseconds)
+    {
+        for (var clock = Stopwatch.StartNew(); clock.Elapsed.TotalMilliseconds < milliseconds;)
+            Thread.SpinWait(10);
+    }
+
+    private static Process Start(params string[] arguments) =>
+        Process.Start(new ProcessStartInfo("dotnet", [typeof(TrainingApp).Assembly.Location, .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+
+    private static void Finish(Process process)
+    {
+        Task<string> errors = process.StandardError.ReadToEndAsync();
+        string messages = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        Assert.True(process.ExitCode == 0, messages + errors.Result);
+    }
+}
