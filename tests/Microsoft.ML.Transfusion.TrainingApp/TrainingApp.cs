@@ -1,5 +1,5 @@
 // TrainingApp MODEL [FOLDER]: trains a small model, always the same one, and saves it. With a folder it keeps checkpoints there and continues
-// from them, however often it is killed. It says which step it continues from and which checkpoints it writes.
+// from them, however often it is killed.
 using Microsoft.ML.Data;
 using Microsoft.ML.Transforms.Image;
 using TorchSharp;
@@ -8,15 +8,14 @@ namespace Microsoft.ML.Transfusion.Tests;
 
 public static class TrainingApp
 {
-    public const int Steps = 600;
-    public const int StepsBetweenCheckpoints = 3;
+    public const int Steps = 400;
+    public const int StepsBetweenCheckpoints = 2;
 
     public static int Main(string[] args)
     {
         torch.set_num_threads(1);                                  // how sums are split over threads decides their last bits
         string? folder = args.Length > 1 ? args[1] : null;
         var ml = new MLContext();
-        ml.Log += (_, message) => Console.WriteLine($"{message.Kind}: {message.RawMessage}");
         var options = new TransfusionTrainer.Options
         {
             Transformer = new TransformerConfig { HiddenSize = 96, NumberOfLayers = 2, NumberOfHeads = 2, MaxSequenceLength = 64 },

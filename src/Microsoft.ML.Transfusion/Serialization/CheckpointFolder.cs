@@ -20,15 +20,15 @@ internal sealed partial class CheckpointFolder : IDisposable
     /// <exception cref="IOException">The folder cannot be made or written, or another process is writing to it.</exception>
     public static CheckpointFolder Open(string path)
     {
-        Directory.CreateDirectory(path);
         FileStream theLock;
         try
         {
+            Directory.CreateDirectory(path);
             theLock = new FileStream(Path.Combine(path, LockFile), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
         }
-        catch (IOException exception)
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            throw new IOException($"CheckpointFolder '{path}' is in use by another run, or cannot be written: {exception.Message}", exception);
+            throw new IOException($"CheckpointFolder '{path}' cannot be written, or another run writes to it: {exception.Message}", exception);
         }
         foreach (string file in Directory.EnumerateFiles(path).Where(file => TemporaryName().IsMatch(Path.GetFileName(file))).ToList())
             File.Delete(file);
@@ -72,11 +72,17 @@ internal sealed partial class CheckpointFolder : IDisposable
             File.Delete(file);
     }
 
-    /// <summary>Takes the name from checkpoints after a step, which could not be loaded, so that they are neither counted nor lost.</summary>
-    public void SetAsideAfter(int step)
+    /// <summary>Takes the name from checkpoints after a step, which could not be loaded: they would be counted among the newest, and yet are not lost.</summary>
+    /// <returns>Their names now.</returns>
+    public IReadOnlyList<string> SetAsideAfter(int step)
     {
+        List<string> names = [];
         foreach ((_, string file) in List(_path).Where(file => file.Step > step))
-            File.Move(file, file + SetAsideExtension, overwrite: true);
+        {
+            names.Add(file + SetAsideExtension);
+            File.Move(file, names[^1], overwrite: true);
+        }
+        return names;
     }
 
     public void Dispose() => _lock.Dispose();
