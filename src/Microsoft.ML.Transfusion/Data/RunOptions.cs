@@ -11,9 +11,9 @@ namespace Microsoft.ML.Transfusion.Data;
 
 internal static class RunOptions
 {
-    private static readonly JsonSerializerOptions Json = new() { Converters = { new JsonStringEnumConverter() } };
-
     private const string Unset = "null";
+
+    private static readonly JsonSerializerOptions Json = new() { Converters = { new JsonStringEnumConverter() } };
 
     // What only sets how far a coming step goes. Nothing that is stored was measured with it.
     private static readonly string[] Free =
@@ -37,16 +37,28 @@ internal static class RunOptions
             [nameof(options.HorizontalFlip)] = $"{options.HorizontalFlip}",
             [nameof(options.FreezeTextPath)] = $"{options.FreezeTextPath}",
         };
-        foreach ((string name, object part) in ((string, object)[])[("Transformer", config.Transformer), ("Diffusion", config.Diffusion), ("Image", config.Image), ("Optimizer", options.Optimizer)])
-            AddAll(values, name, JsonSerializer.SerializeToNode(part, Json));
-        foreach (string name in Free)
-            values.Remove(name);
+        AddAll(values, config, options.Optimizer);
         return values;
     }
 
-    /// <summary>Every option with its value in a checkpoint and now.</summary>
-    public static IEnumerable<ChangedOption> Differences(IReadOnlyDictionary<string, string> before, IReadOnlyDictionary<string, string> now) => before.Keys.Union(now.Keys)
-        .Order(StringComparer.Ordinal).Select(name => new ChangedOption(name, before.GetValueOrDefault(name, Unset), now.GetValueOrDefault(name, Unset)));
+    /// <summary>Every option with its value in a checkpoint and now. One that the checkpoint's library did not have yet was what its default does.</summary>
+    public static IEnumerable<ChangedOption> Compare(IReadOnlyDictionary<string, string> before, IReadOnlyDictionary<string, string> now)
+    {
+        SortedDictionary<string, string> defaults = new(StringComparer.Ordinal);
+        AddAll(defaults, new TransfusionConfig { Transformer = new() }, new OptimizerConfig());
+        return before.Keys.Union(now.Keys).Order(StringComparer.Ordinal).Select(name => new ChangedOption(
+            name, before.GetValueOrDefault(name) ?? defaults.GetValueOrDefault(name, Unset), now.GetValueOrDefault(name, Unset)));
+    }
+
+    private static void AddAll(SortedDictionary<string, string> values, TransfusionConfig config, OptimizerConfig optimizer)
+    {
+        AddAll(values, "Transformer", JsonSerializer.SerializeToNode(config.Transformer, Json));
+        AddAll(values, "Diffusion", JsonSerializer.SerializeToNode(config.Diffusion, Json));
+        AddAll(values, "Image", JsonSerializer.SerializeToNode(config.Image, Json));
+        AddAll(values, "Optimizer", JsonSerializer.SerializeToNode(optimizer, Json));
+        foreach (string name in Free)
+            values.Remove(name);
+    }
 
     private static void AddAll(SortedDictionary<string, string> values, string name, JsonNode? node)
     {

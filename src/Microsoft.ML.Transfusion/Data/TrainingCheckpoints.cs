@@ -109,7 +109,7 @@ internal sealed class TrainingCheckpoints : IDisposable
                     + "or set both options to one folder: then the first run begins anew.");
             return;
         }
-        RequireSame([.. RunOptions.Differences(record.Options, _runOptions), new("Seed", $"{record.Seed}", $"{seed ?? record.Seed}")]);
+        RequireSame([.. RunOptions.Compare(record.Options, _runOptions), new("Seed", $"{record.Seed}", $"{seed ?? record.Seed}")]);
         foreach (string name in _sameFolder ? _folder!.SetAsideAfter(record.Counters.Step) : [])
             _channel.Warning(MessageSensitivity.UserData, "The checkpoint that cannot be loaded is kept as {0}.", name);
         _channel.Info(MessageSensitivity.UserData, "Continuing from {0}: {1} steps, {2}.", _resumed.Path, record.Counters.Step, record.Counters.Elapsed);
