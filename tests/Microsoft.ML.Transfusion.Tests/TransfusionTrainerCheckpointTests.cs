@@ -166,6 +166,21 @@ public sealed class TransfusionTrainerCheckpointTests : IDisposable
     }
 
     [Fact]
+    public void A_frozen_text_path_comes_from_its_own_folder_again_and_must_be_the_same()
+    {
+        TinyTraining.Transformer.Model.ExportLlama(_temporary.File("text"));
+        TransfusionTrainer.Options frozen = Options with { InitializeFrom = _temporary.File("text"), FreezeTextPath = true };
+        byte[] expected = Fit(frozen with { CheckpointFolder = null, ResumeFrom = null });
+        FitAndCancel(frozen, atStep: 5);
+
+        using (TransfusionTransformer other = _ml.Generation.Trainers.Transfusion(TinyTraining.Options with { Seed = 3 }).Fit(TinyTraining.View(_ml, TinyTraining.Rows())))
+            other.Model.ExportLlama(_temporary.File("other"));
+        string message = Assert.Throws<InvalidOperationException>(() => Fit(frozen with { InitializeFrom = _temporary.File("other") })).Message;
+        Assert.Contains("The frozen weights", message, StringComparison.Ordinal);
+        Assert.Equal(expected, Fit(frozen));
+    }
+
+    [Fact]
     public void A_seed_that_nobody_chose_is_the_checkpoints()
     {
         var unseeded = new MLContext();
