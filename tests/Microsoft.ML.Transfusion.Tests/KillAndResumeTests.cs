@@ -16,13 +16,13 @@ public sealed class KillAndResumeTests(ITestOutputHelper output) : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Fact]
-    public void A_run_that_was_killed_ends_with_the_weights_of_one_that_was_not() => KillAndResume(3, seed: 1);
+    public void A_run_that_was_killed_ends_with_the_weights_of_one_that_was_not() => KillAndResume(3, insideWritesAtLeast: 0, seed: 1);
 
     [Fact]
     [Trait("Category", "Slow")]
-    public void A_run_that_was_killed_twenty_times_ends_with_the_weights_of_one_that_was_not() => KillAndResume(20, seed: 2);
+    public void A_run_that_was_killed_twenty_times_ends_with_the_weights_of_one_that_was_not() => KillAndResume(20, insideWritesAtLeast: 3, seed: 2);
 
-    private void KillAndResume(int kills, int seed)
+    private void KillAndResume(int kills, int insideWritesAtLeast, int seed)
     {
         using Process uninterrupted = Start(_folder.File("expected"));
         Finish(uninterrupted);
@@ -51,7 +51,7 @@ public sealed class KillAndResumeTests(ITestOutputHelper output) : IDisposable
         Finish(last);
 
         output.WriteLine($"{insideWrites} of {kills} kills fell inside a write.");
-        Assert.True(insideWrites > 0, "No kill fell inside a write.");
+        Assert.True(insideWrites >= insideWritesAtLeast, $"Only {insideWrites} kills fell inside a write.");
         Assert.Empty(Temporaries());
         Assert.Equal(File.ReadAllBytes(_folder.File("expected")), File.ReadAllBytes(_folder.File("actual")));
     }
