@@ -16,5 +16,16 @@ internal static class LeakCheck
         Assert.True(leaked == 0, $"{leaked} tensors more are alive after {times} runs.");
     }
 
+    /// <summary>The same of all threads together; for tests that run <see cref="Alone"/>.</summary>
+    public static void HoldsOnAllThreads(Action action)
+    {
+        GC.Collect();
+        GC.WaitForPendingFinalizers();                      // or else what other tests left behind would go meanwhile and be counted
+        long before = Tensor.TotalCount;
+        action();
+        long leaked = Tensor.TotalCount - before;
+        Assert.True(leaked == 0, $"{leaked} tensors more are alive.");
+    }
+
     private static long Live => TorchSharp.DisposeScopeManager.Statistics.TensorStatistics.ThreadTotalLiveCount;
 }
