@@ -1,9 +1,7 @@
 // data: trains on a folder of pictures through the ordinary pipeline and tells what the data cost: memory beyond the model's, time of the
 // reading pass, and the share of the training time in which the network waited for them. docs/training-data.md explains the figures.
 using System.CommandLine;
-using System.Diagnostics;
 using System.Text.Json;
-using Microsoft.ML.Data;
 
 namespace Microsoft.ML.Transfusion.Benchmarks;
 

@@ -1,6 +1,5 @@
 // One training run over a folder, as an application would write it, and what it took.
 using System.Diagnostics;
-using Microsoft.ML.Data;
 
 namespace Microsoft.ML.Transfusion.Benchmarks;
 
