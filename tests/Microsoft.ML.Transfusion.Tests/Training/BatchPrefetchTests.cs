@@ -51,9 +51,6 @@ public class BatchPrefetchTests
                 ended++;
             }
         }
-        using (new BatchPrefetch(Batches()).Next())
-            Thread.Yield();
-
         LeakCheck.HoldsOnAllThreads(() =>
         {
             using var prefetch = new BatchPrefetch(Endless());
