@@ -40,6 +40,9 @@ public sealed record TrainingProgress
     /// <summary>Positions (text tokens and image patches) trained a second since the last report; the time of validation and samples is not counted.</summary>
     public required double TokensPerSecond { get; init; }
 
+    /// <summary>Share of the time since the last report that the network waited for data, in [0, 1].</summary>
+    public double WaitingShare { get; init; }
+
     /// <summary>Documents seen so far, counted with repetition.</summary>
     public required long Documents { get; init; }
 

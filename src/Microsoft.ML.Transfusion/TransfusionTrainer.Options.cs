@@ -95,6 +95,12 @@ public sealed partial class TransfusionTrainer
         /// <summary>What happens when a picture cannot be read; <see cref="UnreadableImages.Skip"/> by default.</summary>
         public UnreadableImages UnreadableImages { get; init; } = UnreadableImages.Skip;
 
+        /// <summary>Bytes of memory for the encoded training and validation data, at least 0; 1 GiB by default. A 32×32 picture takes 3 KiB, or 6 KiB if it had to be resized first. What is beyond goes to a memory-mapped file in <see cref="CacheFolder"/>.</summary>
+        public long CacheMemory { get; init; } = 1L << 30;
+
+        /// <summary>An existing folder for what <see cref="CacheMemory"/> does not hold. Null, the default, takes the system's temporary folder. The file goes when Fit ends, however it ends.</summary>
+        public string? CacheFolder { get; init; }
+
         /// <summary>How the trained transformer generates; <see cref="GenerationOptions.Fast"/> by default. Saved with it.</summary>
         public GenerationOptions Generation { get; init; } = GenerationOptions.Fast;
 

@@ -27,6 +27,8 @@ public sealed partial class TransfusionTrainer
         check.That(options.ScoringBatchSize >= 1, "ScoringBatchSize", options.ScoringBatchSize, "at least 1");
         check.That(Enum.IsDefined(options.Precision), "Precision", options.Precision, "a value of TrainingPrecision");
         check.That(Enum.IsDefined(options.UnreadableImages), "UnreadableImages", options.UnreadableImages, "a value of UnreadableImages");
+        check.That(options.CacheMemory >= 0, "CacheMemory", options.CacheMemory, "at least 0 bytes");
+        check.That(options.CacheFolder is null || Directory.Exists(options.CacheFolder), "CacheFolder", options.CacheFolder, "a folder that exists, or null for the system's temporary folder");
         check.NotNull(options.Tokenizer, "Tokenizer");
         check.Generation(options.Generation, "Generation", options.Diffusion);
         // Longer documents are checked row by row; of a pair it is known before that there is an image.

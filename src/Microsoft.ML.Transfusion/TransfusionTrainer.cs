@@ -69,18 +69,20 @@ public sealed partial class TransfusionTrainer : IEstimator<TransfusionTransform
     {
         IReadOnlyList<InputColumn> columns = DocumentColumns(input, validationSet);
         ContextDevice.Of(_environment);
-        List<RowDocuments> owners = [];
+        var cache = new DataCache(_host, _options.CacheMemory, _options.CacheFolder);
         try
         {
-            owners.Add(new DocumentReader(_host, channel, columns, _options, "training data").Read(input));
-            if (validationSet is not null)
-                owners.Add(new DocumentReader(_host, channel, columns, _options, "validation set").Read(validationSet));
-            TextTokenizer tokenizer = vocabulary ?? _pretrained?.Tokenizer ?? _options.Tokenizer.Create(owners[0].Texts);
-            return new TrainingDocuments(columns, tokenizer, owners[0].Encode(tokenizer, _host), owners.Count > 1 ? owners[1].Encode(tokenizer, _host) : [], owners);
+            RowDocuments training = new DocumentReader(_host, channel, columns, _options, cache, "training data").Read(input);
+            RowDocuments validation = validationSet is null ? new RowDocuments(_options, cache)
+                : new DocumentReader(_host, channel, columns, _options, cache, "validation set").Read(validationSet);
+            TextTokenizer tokenizer = vocabulary ?? _pretrained?.Tokenizer ?? _options.Tokenizer.Create(training.Texts);
+            var data = new TrainingDocuments(columns, tokenizer, training.Encode(tokenizer, _host), validation.Encode(tokenizer, _host), cache);
+            channel.Info(MessageSensitivity.None, "The data take {0:N0} MiB of memory and {1:N0} MiB of disk.", cache.InMemory >> 20, cache.OnDisk >> 20);
+            return data;
         }
         catch
         {
-            owners.ForEach(owner => owner.Dispose());
+            cache.Dispose();
             throw;
         }
     }

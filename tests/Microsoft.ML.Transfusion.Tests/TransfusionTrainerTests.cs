@@ -55,6 +55,8 @@ public class TransfusionTrainerTests
                 { "TensorBoardFolder", good with { TensorBoardFolder = " " } },
                 { "TensorBoardFolder", good with { TensorBoardFolder = typeof(TransfusionTrainerTests).Assembly.Location } },
                 { "ScoringBatchSize", good with { ScoringBatchSize = 0 } },
+                { "CacheMemory", good with { CacheMemory = -1 } },
+                { "CacheFolder is /no/such/folder", good with { CacheFolder = "/no/such/folder" } },
                 { "TextColumnName", good with { TextColumnName = "" } },
                 { "ColumnNames", good with { ColumnNames = ["A", "A"] } },
                 { "ColumnNames", good with { ColumnNames = [] } },
@@ -129,6 +131,37 @@ public class TransfusionTrainerTests
         Assert.Equal(first, Weights(TinyTraining.Options with { Seed = 5 }));
         Assert.NotEqual(first, Weights(TinyTraining.Options with { Seed = 6 }));
         Assert.Equal(Weights(TinyTraining.Options), Weights(TinyTraining.Options with { Seed = 1 }));    // the context's
+    }
+
+    [Fact]
+    public void Fit_gives_the_same_model_wherever_the_data_are_kept_and_leaves_no_file()
+    {
+        using var folder = new TemporaryFolder();
+        TransfusionTrainer.Options options = TinyTraining.Options with { NumberOfSteps = 12, HorizontalFlip = true, ValidationSet = TinyTraining.View(_ml, TinyTraining.Rows(3)) };
+        byte[] inMemory = Weights(options);
+        List<string> messages = Messages(ChannelMessageKind.Info);
+
+        Assert.Equal(inMemory, Weights(options with { CacheMemory = 0, CacheFolder = folder.Path }));
+        Assert.Contains("The data take 0 MiB of memory and 1 MiB of disk.", messages);
+        Assert.Equal(inMemory, Weights(options with { CacheMemory = 1000, CacheFolder = folder.Path }));
+        Assert.Empty(Directory.GetFileSystemEntries(folder.Path));
+    }
+
+    [Fact]
+    public void Fit_reads_every_row_once_however_often_it_is_trained_on()
+    {
+        int read = 0;
+        IEnumerable<PictureRow> Rows()
+        {
+            foreach (PictureRow row in TinyTraining.Rows())
+            {
+                read++;
+                yield return row;
+            }
+        }
+        _ml.Generation.Trainers.Transfusion(TinyTraining.Options with { NumberOfSteps = 20 }).Fit(TinyTraining.View(_ml, Rows())).Dispose();
+
+        Assert.Equal(10, read);
     }
 
     [Fact]

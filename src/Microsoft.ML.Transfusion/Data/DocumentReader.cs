@@ -1,5 +1,4 @@
-// Training data: one pass over a view, pixels kept as 16-bit latents and texts as strings until the vocabulary is known.
-// A 32×32 picture takes 6 KiB, so 50,000 pictures take 300 MiB.
+// Training data: one pass over a view, in which every picture is decoded once. What is read goes to a DataCache.
 using Microsoft.ML.Data;
 using Microsoft.ML.Runtime;
 using Microsoft.ML.Transfusion.Interop;
@@ -7,7 +6,8 @@ using Microsoft.ML.Transfusion.Interop;
 namespace Microsoft.ML.Transfusion.Data;
 
 /// <param name="name">What messages call the view: training data or validation set.</param>
-internal sealed class DocumentReader(IHost host, IChannel channel, IReadOnlyList<InputColumn> columns, TransfusionTrainer.Options options, string name)
+/// <param name="cache">Takes what is read; it must outlive the documents.</param>
+internal sealed class DocumentReader(IHost host, IChannel channel, IReadOnlyList<InputColumn> columns, TransfusionTrainer.Options options, DataCache cache, string name)
 {
     private const int NamedAtMost = 20;                            // unreadable pictures that get a line each
 
@@ -15,7 +15,7 @@ internal sealed class DocumentReader(IHost host, IChannel channel, IReadOnlyList
     /// <exception cref="InvalidOperationException">No row is left, or a picture is unreadable and the options say error.</exception>
     public RowDocuments Read(IDataView view)
     {
-        var documents = new RowDocuments(options);
+        var documents = new RowDocuments(options, cache);
         List<DataViewSchema.Column> names = [.. view.Schema.Where(column => !column.IsHidden && column.Type is TextDataViewType)];
         using DataViewRowCursor cursor = view.GetRowCursor(columns.Select(column => view.Schema[column.Name]).Union(names));
         List<(InputColumn Column, Func<RowPart?> Read)> readers = [.. columns.Select(column => (column, PartReader.Create(cursor, column, options.Image)))];

@@ -1,4 +1,6 @@
-// The rows that were read, between reading and training: latents and strings, and the rows' numbers for messages.
+// The rows of a view, as they are read: latents and texts go to the cache, and when the vocabulary is known the texts become tokens.
+using System.Runtime.InteropServices;
+using System.Text;
 using Microsoft.ML.Runtime;
 using Microsoft.ML.Transfusion.Codecs;
 using Microsoft.ML.Transfusion.Sequences;
@@ -7,50 +9,73 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion.Data;
 
-internal sealed class RowDocuments(TransfusionTrainer.Options options) : IDisposable
+internal sealed class RowDocuments(TransfusionTrainer.Options options, DataCache cache)
 {
-    private readonly List<(long Row, IReadOnlyList<Part> Parts)> _rows = [];
+    private readonly List<long> _rows = [];
 
     public int Count => _rows.Count;
 
-    /// <summary>All texts, row after row.</summary>
-    public IEnumerable<string> Texts => _rows.SelectMany(row => row.Parts).Select(part => part.Text).OfType<string>();
+    /// <summary>All texts, row after row, each made anew; until they are tokens.</summary>
+    public IEnumerable<string> Texts =>
+        from row in _rows
+        from part in StoredRow.Parts(cache, row).ToArray()
+        where part.Kind == StoredPartKind.Text
+        select TextOf(part);
 
     /// <summary>Takes over the parts: pixels become latents and are disposed.</summary>
     public void Add(long row, IReadOnlyList<RowPart> parts)
     {
-        _rows.Add((row, [.. parts.Select(Store)]));
-        foreach (RowPart part in parts)
-            part.Pixels?.Dispose();
+        try
+        {
+            long address = StoredRow.Allocate(cache, row, parts.Count);
+            Span<StoredPart> stored = StoredRow.Parts(cache, address);
+            for (int i = 0; i < parts.Count; i++)
+                stored[i] = parts[i].Text is { } text ? Store(text) : Store(parts[i].Pixels!);
+            _rows.Add(address);
+        }
+        finally
+        {
+            foreach (RowPart part in parts)
+                part.Pixels?.Dispose();
+        }
     }
 
-    /// <summary>Cuts the texts into tokens. The latents stay this object's.</summary>
+    /// <summary>Cuts the texts into tokens, which take their place. The documents live as long as the cache.</summary>
     /// <exception cref="InvalidOperationException">A document is longer than the network's context.</exception>
-    public List<Document> Encode(TextTokenizer tokenizer, IExceptionContext context)
+    public IReadOnlyList<Document> Encode(TextTokenizer tokenizer, IExceptionContext context)
     {
-        List<Document> documents = new(_rows.Count);
-        foreach ((long row, IReadOnlyList<Part> parts) in _rows)
+        var documents = new StoredDocuments(cache, _rows, [PixelCodec.Channels, options.Image.ImageHeight, options.Image.ImageWidth]);
+        for (int row = 0; row < _rows.Count; row++)
         {
-            var document = new Document([.. parts.Select(part => part.Text is null
-                ? (DocumentPart)new ImagePart(part.Latents!) : new TextPart(tokenizer.Encode(part.Text)))]);
-            CheckLength(document, row, context);
-            documents.Add(document);
+            foreach (ref StoredPart part in StoredRow.Parts(cache, _rows[row]))
+                if (part.Kind == StoredPartKind.Text)
+                    part = Store(tokenizer.Encode(TextOf(part)));
+            CheckLength(documents[row], StoredRow.At(cache, _rows[row]).Number, context);
         }
         return documents;
     }
 
-    public void Dispose()
+    private StoredPart Store(string text)
     {
-        foreach (Part part in _rows.SelectMany(row => row.Parts))
-            part.Latents?.Dispose();
-        _rows.Clear();
+        int length = Encoding.UTF8.GetByteCount(text);
+        Encoding.UTF8.GetBytes(text, cache.Allocate(length, out long address));
+        return new StoredPart(address, length, StoredPartKind.Text);
     }
 
-    private static Part Store(RowPart part)
+    private StoredPart Store(int[] tokens)
     {
-        using var scope = NewDisposeScope();
-        return new Part(part.Text, part.Pixels is null ? null : PixelCodec.Encode(part.Pixels).to(ScalarType.Float16).DetachFromDisposeScope());
+        MemoryMarshal.AsBytes<int>(tokens).CopyTo(cache.Allocate(tokens.Length * sizeof(int), out long address));
+        return new StoredPart(address, tokens.Length, StoredPartKind.Tokens);
     }
+
+    private StoredPart Store(Tensor pixels)
+    {
+        using Tensor latents = PixelCodec.Encode(pixels);
+        long address = StoredLatents.Write(latents, cache, out bool is8Bit);
+        return new StoredPart(address, 0, is8Bit ? StoredPartKind.Image8Bit : StoredPartKind.Image16Bit);
+    }
+
+    private string TextOf(StoredPart part) => Encoding.UTF8.GetString(cache.At(part.Address, part.Length));
 
     private void CheckLength(Document document, long row, IExceptionContext context)
     {
@@ -62,6 +87,4 @@ internal sealed class RowDocuments(TransfusionTrainer.Options options) : IDispos
             + $"{options.Image.PatchCount} patches, with special tokens), more than Transformer.MaxSequenceLength, {limit}. Raise that, shorten the text, "
             + "train a larger vocabulary, or take smaller images or larger patches."));
     }
-
-    private readonly record struct Part(string? Text, Tensor? Latents);
 }

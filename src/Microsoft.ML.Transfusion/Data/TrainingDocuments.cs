@@ -5,12 +5,9 @@ using Microsoft.ML.Transfusion.Tokenization;
 namespace Microsoft.ML.Transfusion.Data;
 
 /// <param name="Columns">The columns that were read, in the order of a document's parts.</param>
+/// <param name="Cache">Holds the documents, which live as long as this object.</param>
 internal sealed record TrainingDocuments(IReadOnlyList<InputColumn> Columns, TextTokenizer Tokenizer, IReadOnlyList<Document> Training,
-    IReadOnlyList<Document> Validation, IReadOnlyList<RowDocuments> Owners) : IDisposable
+    IReadOnlyList<Document> Validation, DataCache Cache) : IDisposable
 {
-    public void Dispose()
-    {
-        foreach (RowDocuments owner in Owners)
-            owner.Dispose();
-    }
+    public void Dispose() => Cache.Dispose();
 }

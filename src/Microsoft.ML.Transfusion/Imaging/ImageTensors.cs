@@ -52,9 +52,9 @@ internal static class ImageTensors
         byte[] levels = new byte[4 * plane];
         for (int i = 0; i < plane; i++)
         {
-            levels[4 * i] = Level(values[i]);
-            levels[4 * i + 1] = Level(values[plane + i]);
-            levels[4 * i + 2] = Level(values[2 * plane + i]);
+            levels[4 * i] = LevelOf(values[i]);
+            levels[4 * i + 1] = LevelOf(values[plane + i]);
+            levels[4 * i + 2] = LevelOf(values[2 * plane + i]);
             levels[4 * i + 3] = 255;
         }
         return MLImage.CreateFromPixels(width, height, MLPixelFormat.Rgba32, levels);
@@ -69,5 +69,9 @@ internal static class ImageTensors
         return copy;
     }
 
-    private static byte Level(float value) => (byte)Math.Clamp(MathF.Round((value + 1) * 127.5f), 0, 255);
+    /// <summary>The value that <see cref="ToTensor"/> gives a level.</summary>
+    public static float ValueOf(byte level) => level / 127.5f - 1;
+
+    /// <summary>The nearest of 256 levels.</summary>
+    public static byte LevelOf(float value) => (byte)Math.Clamp(MathF.Round((value + 1) * 127.5f), 0, 255);
 }

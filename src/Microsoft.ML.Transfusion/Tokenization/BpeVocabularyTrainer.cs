@@ -13,6 +13,7 @@ internal sealed record BpeVocabulary(IReadOnlyList<string> Tokens, IReadOnlyList
 internal sealed class BpeVocabularyTrainer
 {
     private const int SmallestCount = 2;                           // a pair that occurs once shortens nothing but itself
+    private const int MostWords = 1 << 20;                         // different ones, in memory while they are counted
 
     private readonly List<Word> _words;
     private readonly Dictionary<(int Left, int Right), Pair> _pairs = [];
@@ -28,14 +29,17 @@ internal sealed class BpeVocabularyTrainer
     }
 
     /// <summary>Learns a vocabulary of at most <paramref name="vocabularySize"/> tokens, the 256 bytes included. The same texts give the same vocabulary, in any order.</summary>
-    public static BpeVocabulary Train(IEnumerable<string> texts, int vocabularySize)
+    /// <param name="texts">Gone through once.</param>
+    /// <param name="vocabularySize">Tokens at most.</param>
+    /// <param name="mostWords">Different words that are counted; texts with more of them lose their rarest on the way, and then their order matters.</param>
+    public static BpeVocabulary Train(IEnumerable<string> texts, int vocabularySize, int mostWords = MostWords)
     {
         ArgumentNullException.ThrowIfNull(texts);
         ArgumentOutOfRangeException.ThrowIfLessThan(vocabularySize, ByteSymbols.Count);
-        return new BpeVocabularyTrainer(CountWords(texts)).Merge(vocabularySize);
+        return new BpeVocabularyTrainer(CountWords(texts, mostWords)).Merge(vocabularySize);
     }
 
-    private static List<Word> CountWords(IEnumerable<string> texts)
+    private static List<Word> CountWords(IEnumerable<string> texts, int mostWords)
     {
         Regex pattern = PreTokenizationPattern.Of(PreTokenization.Gpt2);
         Dictionary<string, long> counts = new(StringComparer.Ordinal);
@@ -44,8 +48,18 @@ internal sealed class BpeVocabularyTrainer
         {
             foreach (ValueMatch match in pattern.EnumerateMatches(text))
                 CollectionsMarshal.GetValueRefOrAddDefault(bySpan, text.AsSpan(match.Index, match.Length), out _)++;
+            if (counts.Count > mostWords)
+                DropRarest(counts, keep: mostWords / 2);
         }
         return [.. counts.Select(pair => new Word([.. Encoding.UTF8.GetBytes(pair.Key)], pair.Value))];
+    }
+
+    private static void DropRarest(Dictionary<string, long> counts, int keep)
+    {
+        for (long rare = 1; counts.Count > keep; rare++)
+            foreach ((string word, long count) in counts)
+                if (count <= rare)
+                    counts.Remove(word);
     }
 
     private BpeVocabulary Merge(int vocabularySize)

@@ -1,4 +1,5 @@
-// Turns a shuffled stream of documents into batches of one layout each, so that rows need no padding and attention no mask per row.
+// Turns a shuffled stream of documents into batches of one layout each, so that rows need no padding and attention no mask per row. Of the
+// data set only the order, four bytes a document, and the documents that wait for others of their layout are in memory; no image is read here.
 using Microsoft.ML.Transfusion.Sequences;
 
 namespace Microsoft.ML.Transfusion.Training;
@@ -11,10 +12,11 @@ internal sealed record GroupedBatch(IReadOnlyList<ArrangedDocument> Rows, DataPo
 internal sealed class BatchGrouping(IReadOnlyList<Document> documents, DiffusionConfig config, int batchSize, int seed)
 {
     private const int LeastBatchesInPass = 16;
+    private const int MostOpenBatches = 256;                // so many batches' documents wait for others at most
 
     /// <summary>
-    /// Batches without end. A batch whose rows differ in layout comes only at the end of a pass over the data, from what was left over: such
-    /// rows are sorted by length, so padding stays small.
+    /// Batches without end. A batch whose rows differ in layout comes only at the end of a pass over the data, from what was left over, and
+    /// where layouts are so many that too much would wait: such rows are sorted by length, so padding stays small.
     /// </summary>
     /// <param name="from">Where to begin; the batches are those that a stream from the start would give there.</param>
     public IEnumerable<GroupedBatch> Batches(DataPosition from = default)
@@ -35,9 +37,12 @@ internal sealed class BatchGrouping(IReadOnlyList<Document> documents, Diffusion
 
     private IEnumerable<IReadOnlyList<ArrangedDocument>> Pass(int repeats, Random random)
     {
-        int[] order = [.. Enumerable.Range(0, documents.Count * repeats).Select(i => i % documents.Count)];
+        int[] order = new int[documents.Count * repeats];
+        for (int i = 0; i < order.Length; i++)
+            order[i] = i % documents.Count;
         random.Shuffle(order);
         var groups = new Dictionary<string, List<ArrangedDocument>>();
+        int waiting = 0;
         foreach (int index in order)
         {
             ArrangedDocument document = Arrangement.Arrange(documents[index], config, random);
@@ -45,14 +50,27 @@ internal sealed class BatchGrouping(IReadOnlyList<Document> documents, Diffusion
             if (!groups.TryGetValue(layout, out List<ArrangedDocument>? group))
                 groups.Add(layout, group = new List<ArrangedDocument>(batchSize));
             group.Add(document);
-            if (group.Count < batchSize)
-                continue;
-            yield return group;
-            groups.Remove(layout);
+            waiting++;
+            if (group.Count == batchSize)
+            {
+                yield return group;
+                groups.Remove(layout);
+                waiting -= batchSize;
+            }
+            else if (waiting == MostOpenBatches * batchSize)
+            {
+                foreach (ArrangedDocument[] mixed in Leftovers(groups))
+                    yield return mixed;
+                groups.Clear();
+                waiting = 0;
+            }
         }
-        foreach (ArrangedDocument[] rest in groups.OrderBy(group => group.Key, StringComparer.Ordinal).SelectMany(group => group.Value).Chunk(batchSize))
-            yield return rest;
+        foreach (ArrangedDocument[] mixed in Leftovers(groups))
+            yield return mixed;
     }
+
+    private IEnumerable<ArrangedDocument[]> Leftovers(Dictionary<string, List<ArrangedDocument>> groups) =>
+        groups.OrderBy(group => group.Key, StringComparer.Ordinal).SelectMany(group => group.Value).Chunk(batchSize);
 
     /// <summary>The lengths of a document's text runs and where its images stand: "t12i" is twelve tokens, then an image.</summary>
     private static string LayoutOf(ArrangedDocument document) =>

@@ -23,8 +23,10 @@ internal static class Fingerprint
                 int[] ids = part is TextPart text ? text.TokenIds : [];
                 hash.Append(MemoryMarshal.AsBytes<int>([part is TextPart ? ids.Length : -1]));
                 hash.Append(MemoryMarshal.AsBytes<int>(ids));
-                if (part is ImagePart image && at % stride == 0)
-                    TensorBytes.ForEachChunk(image.Latents, bytes => hash.Append(bytes));
+                if (part is not ImagePart image || at % stride != 0)
+                    continue;
+                using var scope = NewDisposeScope();               // stored latents come as new tensors
+                TensorBytes.ForEachChunk(image.Latents, bytes => hash.Append(bytes));
             }
             hash.Append([0]);                                      // where a document ends
         }

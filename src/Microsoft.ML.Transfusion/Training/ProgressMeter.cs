@@ -8,7 +8,7 @@ internal sealed class ProgressMeter(TrainingState state, int documentCount)
 {
     private readonly TimeSpan _before = state.Elapsed;      // earlier sittings
     private readonly Stopwatch _clock = Stopwatch.StartNew();
-    private TimeSpan _lastReport;
+    private TimeSpan _lastReport, _waited, _waitedBefore;
     private double _language, _diffusion, _norm;
     private int _languageSteps, _diffusionSteps, _steps;
     private long _positions, _allPositions;
@@ -18,10 +18,14 @@ internal sealed class ProgressMeter(TrainingState state, int documentCount)
 
     public TimeSpan SinceReport => _clock.Elapsed - _lastReport;
 
-    public void Add(StepResult step, int positions)
+    /// <param name="step">What the step gave.</param>
+    /// <param name="positions">Positions it was trained on.</param>
+    /// <param name="waited">How long the run, this sitting, has waited for data so far.</param>
+    public void Add(StepResult step, int positions, TimeSpan waited)
     {
         _positions += positions;
         _allPositions += positions;
+        _waited = waited;
         if (!step.IsFinite)
             return;
         (_norm, _steps) = (_norm + step.GradientNorm, _steps + 1);
@@ -44,13 +48,15 @@ internal sealed class ProgressMeter(TrainingState state, int documentCount)
             SkippedSteps = state.SkippedSteps,
             LearningRate = learningRate,
             TokensPerSecond = _positions / Math.Max((now - _lastReport).TotalSeconds, 1e-9),
+            WaitingShare = Math.Clamp((_waited - _waitedBefore) / (now - _lastReport), 0, 1),
             Documents = state.Documents,
             Epochs = (double)state.Documents / documentCount,
             Elapsed = Elapsed,
             Remaining = fraction > 0 ? Elapsed * ((1 - fraction) / fraction) : TimeSpan.MaxValue,
         };
         _training += now - _lastReport;
-        (_language, _diffusion, _norm, _languageSteps, _diffusionSteps, _steps, _positions, _lastReport) = (0, 0, 0, 0, 0, 0, 0, now);
+        (_language, _diffusion, _norm, _languageSteps, _diffusionSteps, _steps, _positions) = (0, 0, 0, 0, 0, 0, 0);
+        (_lastReport, _waitedBefore) = (now, _waited);
         return progress;
     }
 

@@ -35,11 +35,10 @@ internal sealed class TrainingLoop(TransfusionNetwork network, TransfusionConfig
 
     private void Steps(TrainingState state, TrainingStep step, ProgressMeter meter, IReadOnlyList<Document> documents, IReadOnlyList<Document> validation)
     {
-        foreach (GroupedBatch group in new BatchGrouping(documents, config.Diffusion, options.Optimizer.BatchSize, options.Seed).Batches(state.Data))
+        using var data = new BatchPrefetch(Batches(documents, state.Data, state.Step));
+        while (!options.CancellationToken.IsCancellationRequested && Fraction(state.Step, state.Elapsed) < 1)
         {
-            if (options.CancellationToken.IsCancellationRequested || Fraction(state.Step, state.Elapsed) >= 1)
-                break;
-            using TrainingBatch batch = TrainingBatch.Create(group, config, special, options, state.Step);
+            using TrainingBatch batch = data.Next();
             double learningRate = NextLearningRate(state);
             StepResult result = step.Run(batch, learningRate);
             state.Step++;
@@ -51,11 +50,15 @@ internal sealed class TrainingLoop(TransfusionNetwork network, TransfusionConfig
             if (state.SkipsInARow >= SkipsInARow)
                 throw new InvalidOperationException($"The loss or its gradient was not finite in {SkipsInARow} steps in a row, up to step {state.Step}. "
                     + $"Lower Optimizer.LearningRate ({options.Optimizer.LearningRate}) or Optimizer.MaxGradientNorm ({options.Optimizer.MaxGradientNorm}), or train in Float32.");
-            meter.Add(result, batch.Sequences.Positions);
+            meter.Add(result, batch.Sequences.Positions, data.Waited);
             Report(meter, state, step, learningRate, validation);
             options.AfterStep?.Invoke(state);
         }
     }
+
+    private IEnumerable<TrainingBatch> Batches(IReadOnlyList<Document> documents, DataPosition from, int step) =>
+        new BatchGrouping(documents, config.Diffusion, options.Optimizer.BatchSize, options.Seed).Batches(from)
+            .Select((group, count) => TrainingBatch.Create(group, config, special, options, step + count));
 
     private double NextLearningRate(TrainingState state)
     {

@@ -42,6 +42,14 @@ public class BpeVocabularyTrainerTests
     }
 
     [Fact]
+    public void Train_counts_the_frequent_words_of_texts_with_too_many_different_ones()
+    {
+        IEnumerable<string> texts = Enumerable.Range(0, 1000).SelectMany(number => (string[])["hug hug", $"{number}"]);
+
+        Assert.Equal(BpeVocabularyTrainer.Train(["hug hug hug"], 259).Merges, BpeVocabularyTrainer.Train(texts, 259, mostWords: 10).Merges);
+    }
+
+    [Fact]
     public void Train_stops_when_nothing_repeats()
     {
         Assert.Equal(256, BpeVocabularyTrainer.Train([], 1000).Tokens.Count);

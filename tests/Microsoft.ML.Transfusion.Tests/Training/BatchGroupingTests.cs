@@ -88,7 +88,42 @@ public sealed class BatchGroupingTests : IDisposable
         Assert.Equal(Names(grouping.Batches().Skip(taken).Take(20)), Names(grouping.Batches(position).Take(20)));
     }
 
+    [Fact]
+    public void Batches_keep_a_bounded_number_of_documents_waiting_however_many_layouts_there_are()
+    {
+        const int BatchSize = 2, Layouts = 3000;
+        int asked = 0, given = 0;
+        var documents = new Asked(() => asked++, [.. Enumerable.Range(1, Layouts).Select(length => new Document([new TextPart(new int[length])]))]);
+
+        foreach (GroupedBatch batch in new BatchGrouping(documents, Diffusion, BatchSize, seed: 1).Batches().TakeWhile(batch => batch.Next.Pass == 0))
+        {
+            Assert.InRange(asked - given, 1, 256 * BatchSize);
+            given += batch.Rows.Count;
+            int[] lengths = [.. batch.Rows.Select(row => SequenceBatch.LengthOf(row.Parts, 0))];
+            Assert.InRange(lengths.Max() - lengths.Min(), 0, Layouts / 10);
+        }
+        Assert.Equal(Layouts, given);
+    }
+
     private static BatchGrouping Grouping(Document[] documents, int batchSize) => new(documents, Diffusion, batchSize, seed: 1);
+
+    private sealed class Asked(Action onAsk, Document[] documents) : IReadOnlyList<Document>
+    {
+        public int Count => documents.Length;
+
+        public Document this[int index]
+        {
+            get
+            {
+                onAsk();
+                return documents[index];
+            }
+        }
+
+        public IEnumerator<Document> GetEnumerator() => documents.AsEnumerable().GetEnumerator();
+
+        System.Collections.IEnumerator System.Collections.IEnumerable.GetEnumerator() => GetEnumerator();
+    }
 
     /// <summary>Tells documents apart, whichever order their parts are in.</summary>
     private static string Name(IReadOnlyList<DocumentPart> parts) => string.Join(' ', parts.Select(part => part switch

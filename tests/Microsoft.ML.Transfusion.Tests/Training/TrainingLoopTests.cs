@@ -8,6 +8,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion.Tests.Training;
 
+[Collection(nameof(Alone))]
 public sealed class TrainingLoopTests : IDisposable
 {
     private static readonly Document[] Pairs = TinyNetwork.Documents(12);
@@ -46,7 +47,7 @@ public sealed class TrainingLoopTests : IDisposable
             options with { NumberOfSteps = steps, ValidationInterval = 10, Progress = new Collected() }).Run(mixed, Pairs[..3]);
         Run(2);
 
-        LeakCheck.Holds(() => Run(50), times: 1);
+        LeakCheck.HoldsHoweverLong(() => Run(2), () => Run(50));
 
         Assert.All(network.parameters(), parameter => Assert.Equal((ScalarType.Float32, true), (parameter.dtype, parameter.grad is null)));
     }
@@ -79,6 +80,7 @@ public sealed class TrainingLoopTests : IDisposable
             Assert.True(double.IsFinite(report.LanguageLoss) && double.IsFinite(report.DiffusionLoss));
             Assert.True(report.TokensPerSecond > 0 && report.Elapsed > TimeSpan.Zero && report.Remaining >= TimeSpan.Zero);
             Assert.InRange(report.Documents, report.Step, 4 * report.Step);
+            Assert.InRange(report.WaitingShare, 0, 1);
             Assert.True(double.IsFinite(report.ValidationDiffusionLoss ?? 0));
         }
         TrainingProgress last = progress.All[^1];
@@ -124,6 +126,27 @@ public sealed class TrainingLoopTests : IDisposable
         Assert.False(network.training);
         Assert.True(network.Logits(ones(1, network.Config.HiddenSize)).isfinite().all().ToBoolean());
         TensorAssert.Differ(Weights(TinyNetwork.Create()), Weights(network), 1e-4);
+    }
+
+    [Fact]
+    public void Run_takes_no_third_step_after_it_was_cancelled()
+    {
+        using var cancellation = new CancellationTokenSource();
+        int steps = 0;
+        TrainingOptions options = Options with { NumberOfSteps = 1_000_000, CancellationToken = cancellation.Token };
+
+        Tensor weights = Train(options with
+        {
+            AfterStep = state =>
+            {
+                steps = state.Step;
+                if (steps == 5)
+                    cancellation.Cancel();
+            },
+        });
+
+        Assert.InRange(steps, 5, 7);
+        Assert.True(weights.isfinite().all().ToBoolean());
     }
 
     [Fact]
