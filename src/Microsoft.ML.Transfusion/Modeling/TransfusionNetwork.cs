@@ -121,7 +121,7 @@ internal sealed class TransfusionNetwork : nn.Module
     }
 
     // Short sequences lose more to many small kernels than they gain from skipping masked products; the manual bfloat16 path needs the tensor.
-    private bool PrefersDenseMask(TransfusionMask mask) =>
+    internal bool PrefersDenseMask(TransfusionMask mask) =>
         !mask.IsUniform || (Device.type == DeviceType.CPU && (mask.Length < 256 || (Dtype == ScalarType.BFloat16 && is_grad_enabled())));
 
     protected override void Dispose(bool disposing)
