@@ -41,7 +41,7 @@ internal sealed class StepParts(StepShape shape, TrainingBatch batch, TrainingSt
     public Action Gates()
     {
         Tensor Half() => Random(shape.Rows, shape.Length, _config.FeedForward);
-        return ForwardAndBackward(_config.NumberOfLayers, inputs => nn.functional.silu(inputs[0]) * inputs[1], Half(), Half());
+        return ForwardAndBackward(_config.NumberOfLayers, inputs => SwiGlu.Apply(inputs[0], inputs[1]), Half(), Half());
     }
 
     /// <summary>Logits to cross entropy; the head's products are not in it.</summary>

@@ -1,6 +1,7 @@
 // The Transfusion network (Zhou et al. 2024, §3): one Llama-style transformer over text tokens and image patches, with a language head for
 // the first and a linear patch head for the second. It knows positions and shapes, and nothing of diffusion, losses or words.
 using Microsoft.ML.Transfusion.Sequences;
+using Microsoft.ML.Transfusion.Torch;
 using TorchSharp;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
@@ -60,8 +61,12 @@ internal sealed class TransfusionNetwork : nn.Module
     public Tensor Forward(Tensor hidden, TransfusionMask? mask, KeyValueCache? cache = null, bool? denseMask = null)
     {
         using var scope = NewDisposeScope();
-        bool dense = mask is not null && (denseMask ?? PrefersDenseMask(mask));
-        var context = new AttentionContext(Rotary(cache?.Length ?? 0, (int)hidden.shape[1]), mask, dense ? mask!.ToAdditive(hidden.dtype, hidden.device) : null, cache);
+        bool fused = mask is not null && cache is null && denseMask is null && is_grad_enabled() && CpuKernel.Handles(hidden);
+        bool dense = mask is not null && !fused && (denseMask ?? PrefersDenseMask(mask));
+        var context = new AttentionContext(Rotary(cache?.Length ?? 0, (int)hidden.shape[1]), mask, dense ? mask!.ToAdditive(hidden.dtype, hidden.device) : null, cache)
+        {
+            VisibleCounts = fused ? mask!.VisibleCounts() : null,
+        };
         for (int layer = 0; layer < _layers.Count; layer++)
             hidden = _layers[layer].Forward(hidden, context, layer);
         return hidden.MoveToOuterDisposeScope();

@@ -37,6 +37,19 @@ internal sealed class TransfusionMask
             yield return (new ImageSpan(at, Length - at), false);
     }
 
+    /// <summary>For every position how many positions it sees: always the first so many. One entry stands for every row where all have one layout.</summary>
+    public int[][] VisibleCounts()
+    {
+        int[] Row(IReadOnlyList<ImageSpan> images)
+        {
+            int[] visible = [.. Enumerable.Range(1, Length)];
+            foreach (ImageSpan image in images)
+                visible.AsSpan(image.Start, image.Length).Fill(image.End);
+            return visible;
+        }
+        return [.. _imagesOfRow.Select(Row)];
+    }
+
     /// <summary>What is added to attention scores: 0 where attention is allowed, −∞ elsewhere; [1 or B, 1, T, T].</summary>
     public Tensor ToAdditive(ScalarType dtype, Device device)
     {
