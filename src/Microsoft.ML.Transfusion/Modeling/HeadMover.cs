@@ -36,16 +36,14 @@ internal sealed unsafe class HeadMover(Tensor byPosition, AttentionLayout layout
         {
             fixed (float* turns = factors)
                 for (long at = begin; at < end; at++)
-                    for (int position = 0; position < _length; position++)
-                    {
-                        void* ofPosition = T.Row(positions, (at / heads * _length + position) * stride + first + at % heads, _size);
-                        void* ofHead = T.Row(ofHeads, at * _length + position, _size);
-                        void* from = split ? ofPosition : ofHead, to = split ? ofHead : ofPosition;
-                        if (turns is null)
-                            Copy<T>(from, to, _size);
-                        else
-                            Turn<T>(from, to, turns + 2L * position * _size, _size);
-                    }
+                {
+                    void* ofPosition = T.Row(positions, at / heads * _length * stride + first + at % heads, _size);
+                    void* ofHead = T.Row(ofHeads, at * _length, _size);
+                    if (split)
+                        Move<T>(ofPosition, stride, ofHead, 1, turns, _length, _size);
+                    else
+                        Move<T>(ofHead, 1, ofPosition, stride, turns, _length, _size);
+                }
         });
     }
 
@@ -64,20 +62,23 @@ internal sealed unsafe class HeadMover(Tensor byPosition, AttentionLayout layout
         return factors;
     }
 
-    // (a, b) → (a·cos − b·sin, b·cos + a·sin)
-    private static void Turn<T>(void* from, void* to, float* factors, int size) where T : struct, ILanes
+    // One head at all positions; strides are in heads. (a, b) → (a·cos − b·sin, b·cos + a·sin), or as they are without factors.
+    private static void Move<T>(void* from, long fromStride, void* to, long toStride, float* factors, int length, int size) where T : struct, ILanes
     {
-        for (int i = 0; i < size; i += ILanes.Count)
+        for (int position = 0; position < length; position++)
         {
-            Vector512<float> value = Lanes.Load<T>(from, i, size);
-            Vector512<float> neighbours = Vector512.Shuffle(value, Vector512.Create(1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14));
-            Lanes.Store<T>(to, i, size, value * Lanes.Load<Float32Lanes>(factors, i, size) + neighbours * Lanes.Load<Float32Lanes>(factors + size, i, size));
+            void* source = T.Row(from, position * fromStride, size), target = T.Row(to, position * toStride, size);
+            float* own = factors + 2L * position * size, neighbour = own + size;
+            for (int i = 0; i < size; i += ILanes.Count)
+            {
+                Vector512<float> value = Lanes.Load<T>(source, i, size);
+                if (factors != null)
+                {
+                    Vector512<float> neighbours = Vector512.Shuffle(value, Vector512.Create(1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14));
+                    value = value * Lanes.Load<Float32Lanes>(own, i, size) + neighbours * Lanes.Load<Float32Lanes>(neighbour, i, size);
+                }
+                Lanes.Store<T>(target, i, size, value);
+            }
         }
-    }
-
-    private static void Copy<T>(void* from, void* to, int size) where T : struct, ILanes
-    {
-        for (int i = 0; i < size; i += ILanes.Count)
-            Lanes.Store<T>(to, i, size, Lanes.Load<T>(from, i, size));
     }
 }

@@ -23,6 +23,7 @@ internal sealed class TransfusionNetwork : nn.Module
     private readonly Projection? _languageHead;             // null: the token table does both
     [ComponentName(Name = "patch_head")]
     private readonly Linear _patchHead;
+    private readonly (int VocabularySize, int PatchVectorSize, int PatchCount) _sizes;
     private Tensor? _rotaryTable;
 
     /// <param name="vocabularySize">Token ids, special tokens included.</param>
@@ -31,6 +32,7 @@ internal sealed class TransfusionNetwork : nn.Module
     public TransfusionNetwork(TransformerConfig config, int vocabularySize, int patchVectorSize, int patchCount) : base(nameof(TransfusionNetwork))
     {
         Config = config;
+        _sizes = (vocabularySize, patchVectorSize, patchCount);
         _tokens = new Projection(config.HiddenSize, vocabularySize);
         _patches = new PatchEmbedding(config, patchVectorSize, patchCount);
         _layers = new ModuleList<TransformerBlock>([.. Enumerable.Range(0, config.NumberOfLayers).Select(_ => new TransformerBlock(config))]);
@@ -42,6 +44,9 @@ internal sealed class TransfusionNetwork : nn.Module
     }
 
     public TransformerConfig Config { get; }
+
+    /// <summary>A network of the same shape with weights of its own.</summary>
+    public TransfusionNetwork CreateTwin() => new(Config, _sizes.VocabularySize, _sizes.PatchVectorSize, _sizes.PatchCount);
 
     public ScalarType Dtype => _patchHead.weight.dtype;
 

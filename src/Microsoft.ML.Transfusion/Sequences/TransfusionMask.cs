@@ -22,6 +22,9 @@ internal sealed class TransfusionMask
     /// <summary>Whether all rows have one layout, so that attention can go segment by segment without a mask.</summary>
     public bool IsUniform => _imagesOfRow.Count == 1;
 
+    /// <summary>The pattern of neighbouring rows.</summary>
+    public TransfusionMask Slice(int firstRow, int rows) => IsUniform ? this : new TransfusionMask(Length, [.. _imagesOfRow.Skip(firstRow).Take(rows)]);
+
     /// <summary>The layout as maximal runs of text and whole images, ascending and without gaps; only of a uniform mask.</summary>
     public IEnumerable<(ImageSpan Span, bool IsImage)> Segments()
     {
