@@ -132,6 +132,7 @@ public sealed partial class TransfusionTrainer : IEstimator<TransfusionTransform
             SampleInterval = _options.SampleInterval,
             Summarize = reporter.Summarize,
             AfterStep = afterStep,
+            ActivationCheckpointing = _options.ActivationCheckpointing,
         };
         TransformerConfig transformer = _pretrained?.Transformer ?? _options.Transformer;
         if (_pretrained is not null)

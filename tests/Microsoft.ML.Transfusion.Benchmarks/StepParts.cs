@@ -21,20 +21,19 @@ internal sealed class StepParts(StepShape shape, TrainingBatch batch, TrainingSt
         return ForwardAndBackward(2 * _config.NumberOfLayers + 1, inputs => norm.forward(inputs[0]), Random(shape.Rows, shape.Length, _config.HiddenSize));
     }
 
-    /// <summary>Attention in every layer, its products included.</summary>
+    /// <summary>Rotary embedding and attention in every layer, the products included.</summary>
     public Action Attentions()
     {
-        AttentionContext context = Context();
-        Tensor Heads() => Random(shape.Rows, _config.NumberOfHeads, shape.Length, _config.HeadSize);
-        return ForwardAndBackward(_config.NumberOfLayers, inputs => Attention.Attend(inputs[0], inputs[1], inputs[2], context), Heads(), Heads(), Heads());
-    }
-
-    /// <summary>Queries and keys turned to their positions in every layer.</summary>
-    public Action Rotary()
-    {
-        Tensor table = RotaryEmbedding.Table(shape.Length, _config.HeadSize, _config.RopeTheta, device);
-        return ForwardAndBackward(_config.NumberOfLayers, inputs => RotaryEmbedding.Apply(inputs[0], table),
-            Random(shape.Rows, shape.Length, _config.NumberOfHeads + _config.KeyValueHeads, _config.HeadSize));
+        Tensor rotary = RotaryEmbedding.Table(shape.Length, _config.HeadSize, _config.RopeTheta, device);
+        if (IsFused)
+        {
+            var layout = new AttentionLayout(_config.NumberOfHeads, _config.KeyValueHeads, _config.HeadSize, batch.Sequences.Mask.VisibleCounts(), rotary);
+            return ForwardAndBackward(_config.NumberOfLayers, inputs => FusedAttention.Apply(inputs[0], layout), Random(shape.Rows, shape.Length, layout.Width));
+        }
+        var context = new AttentionContext(rotary, batch.Sequences.Mask, DenseMask(), null);
+        Tensor ByHead(Tensor heads) => RotaryEmbedding.Apply(heads, rotary).transpose(1, 2);
+        Tensor Heads() => Random(shape.Rows, shape.Length, _config.NumberOfHeads, _config.HeadSize);
+        return ForwardAndBackward(_config.NumberOfLayers, inputs => Attention.Attend(ByHead(inputs[0]), ByHead(inputs[1]), inputs[2].transpose(1, 2), context), Heads(), Heads(), Heads());
     }
 
     /// <summary>silu(gate) · up in every layer.</summary>
@@ -60,18 +59,17 @@ internal sealed class StepParts(StepShape shape, TrainingBatch batch, TrainingSt
         state.Update(learningRate: 0);
     };
 
-    /// <summary>libtorch's choice for fused attention, where the network uses it.</summary>
+    /// <summary>This library's own attention, or libtorch's choice for its fused one.</summary>
     public string AttentionKernel()
     {
-        if (_dtype == ScalarType.BFloat16 && device.type == DeviceType.CPU)
-            return "by hand";
+        if (IsFused)
+            return "plain products, all between them fused";
         using var scope = NewDisposeScope();
         Tensor heads = Random(shape.Rows, _config.NumberOfHeads, shape.Length, _config.HeadSize);
-        AttentionContext context = Context();
+        Tensor? mask = DenseMask();
         Span<ulong> stack =
         [
-            Dispatcher.Argument(heads), Dispatcher.Argument(heads), Dispatcher.Argument(heads),
-            context.AdditiveMask is null ? 0 : Dispatcher.Optional(context.AdditiveMask),
+            Dispatcher.Argument(heads), Dispatcher.Argument(heads), Dispatcher.Argument(heads), mask is null ? 0 : Dispatcher.Optional(mask),
             Dispatcher.Argument(0.0),                       // dropout
             0,                                              // is_causal
             0,                                              // scale: the default
@@ -79,14 +77,14 @@ internal sealed class StepParts(StepShape shape, TrainingBatch batch, TrainingSt
         ];
         Dispatcher.Call("aten::_fused_sdp_choice\0"u8, "\0"u8, stack);
         string kernel = stack[0] switch { 0 => "plain products", 1 => "flash", 2 => "memory-efficient", 3 => "cuDNN", _ => $"number {stack[0]}" };
-        return context.AdditiveMask is null ? $"{kernel}, by segments" : $"{kernel}, dense mask";
+        return mask is null ? $"{kernel}, by segments" : $"{kernel}, dense mask";
     }
 
     public void Dispose() => _scope.Dispose();
 
-    private AttentionContext Context() => new(
-        RotaryEmbedding.Table(shape.Length, _config.HeadSize, _config.RopeTheta, device), batch.Sequences.Mask,
-        state.Network.PrefersDenseMask(batch.Sequences.Mask) ? batch.Sequences.Mask.ToAdditive(_dtype, device) : null, null);
+    private bool IsFused => CpuKernel.Handles(state.Parameters.Master);
+
+    private Tensor? DenseMask() => state.Network.PrefersDenseMask(batch.Sequences.Mask) ? batch.Sequences.Mask.ToAdditive(_dtype, device) : null;
 
     private Tensor Random(params ReadOnlySpan<int> sizes) => randn([.. sizes.ToArray().Select(size => (long)size)], device: device).to(_dtype);
 

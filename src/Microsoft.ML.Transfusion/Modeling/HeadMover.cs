@@ -32,17 +32,18 @@ internal sealed unsafe class HeadMover(Tensor byPosition, AttentionLayout layout
         void* positions = CpuKernel.Pointer(byPosition), ofHeads = CpuKernel.Pointer(byHead);
         float[] factors = turn == 0 ? [] : Factors(turn, scale);
         long stride = layout.Width / _size;
-        CpuKernel.ForRows((long)_rows * heads, _length * _size, (begin, end, _) =>
+        CpuKernel.ForRows((long)_rows * _length, heads * _size, (begin, end, _) =>
         {
             fixed (float* turns = factors)
-                for (long at = begin; at < end; at++)
+                for (long at = begin; at < end; at++)       // position by position: both sides are then read and written in order
                 {
-                    void* ofPosition = T.Row(positions, at / heads * _length * stride + first + at % heads, _size);
-                    void* ofHead = T.Row(ofHeads, at * _length, _size);
+                    (long row, long position) = Math.DivRem(at, _length);
+                    void* ofPosition = T.Row(positions, at * stride + first, _size), ofHead = T.Row(ofHeads, row * heads * _length + position, _size);
+                    float* own = turns == null ? null : turns + 2 * position * _size;
                     if (split)
-                        Move<T>(ofPosition, stride, ofHead, 1, turns, _length, _size);
+                        Move<T>(ofPosition, 1, ofHead, _length, own, heads, _size);
                     else
-                        Move<T>(ofHead, 1, ofPosition, stride, turns, _length, _size);
+                        Move<T>(ofHead, _length, ofPosition, 1, own, heads, _size);
                 }
         });
     }
@@ -62,22 +63,20 @@ internal sealed unsafe class HeadMover(Tensor byPosition, AttentionLayout layout
         return factors;
     }
 
-    // One head at all positions; strides are in heads. (a, b) → (a·cos − b·sin, b·cos + a·sin), or as they are without factors.
-    private static void Move<T>(void* from, long fromStride, void* to, long toStride, float* factors, int length, int size) where T : struct, ILanes
+    // All heads of one position; strides are in heads. (a, b) → (a·cos − b·sin, b·cos + a·sin), or as they are without factors.
+    private static void Move<T>(void* from, long fromStride, void* to, long toStride, float* factors, int heads, int size) where T : struct, ILanes
     {
-        for (int position = 0; position < length; position++)
+        for (int i = 0; i < size; i += ILanes.Count)
         {
-            void* source = T.Row(from, position * fromStride, size), target = T.Row(to, position * toStride, size);
-            float* own = factors + 2L * position * size, neighbour = own + size;
-            for (int i = 0; i < size; i += ILanes.Count)
+            bool turns = factors != null;
+            Vector512<float> own = turns ? Lanes.Load<Float32Lanes>(factors, i, size) : Vector512<float>.One;
+            Vector512<float> neighbour = turns ? Lanes.Load<Float32Lanes>(factors + size, i, size) : Vector512<float>.Zero;
+            for (int head = 0; head < heads; head++)
             {
-                Vector512<float> value = Lanes.Load<T>(source, i, size);
-                if (factors != null)
-                {
-                    Vector512<float> neighbours = Vector512.Shuffle(value, Vector512.Create(1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14));
-                    value = value * Lanes.Load<Float32Lanes>(own, i, size) + neighbours * Lanes.Load<Float32Lanes>(neighbour, i, size);
-                }
-                Lanes.Store<T>(target, i, size, value);
+                Vector512<float> value = Lanes.Load<T>(T.Row(from, head * fromStride, size), i, size);
+                if (turns)
+                    value = value * own + Vector512.Shuffle(value, Vector512.Create(1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14)) * neighbour;
+                Lanes.Store<T>(T.Row(to, head * toStride, size), i, size, value);
             }
         }
     }

@@ -14,6 +14,7 @@ internal sealed class TrainingState : IDisposable
     {
         MemoryRetention.Enable();
         Network = network;
+        network.RecomputesActivations = options.ActivationCheckpointing;
         Parameters = new FlatParameters(network, Precision.Resolve(options.Precision, options.Device), options.IsFrozen);
         _muon = options.Optimizer.Type == OptimizerType.Muon ? new Muon(Parameters, options.Optimizer) : null;
         _adam = new AdamW(Parameters, options.Optimizer, start: _muon is null ? 0 : Parameters.BlockMatrixCount);
