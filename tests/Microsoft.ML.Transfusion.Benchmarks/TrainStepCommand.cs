@@ -71,7 +71,6 @@ internal static class TrainStepCommand
         }
         for (int i = 0; i < 3; i++)
             Step();
-        if (Environment.GetEnvironmentVariable("PROFILE") is { } n) { for (int i = 0; i < int.Parse(n); i++) Step(); return; } // XXX
         double[] times = clock.Medians(rounds, Step, floor.Run, floor.RunLinear, floor.RunAttention);
         (double stepTime, double floorTime) = (times[0], times[1]);
         StepTable.Print(clock, rounds, times, parts, () => shape.CreateBatch(rows, options, step: 1).Dispose());

@@ -27,7 +27,7 @@ internal static class FusedAttention
 
     private sealed class Function : autograd.SingleTensorFunction<Function>
     {
-        private AttentionLayout? _layout;
+        private const string Layout = "layout";             // TorchSharp has one object for all calls: what is a call's own goes into its context
 
         public override string Name => nameof(FusedAttention);
 
@@ -35,7 +35,8 @@ internal static class FusedAttention
         {
             using var scope = NewDisposeScope();
             Tensor input = ((Tensor)vars[0]).contiguous();
-            AttentionLayout layout = _layout = (AttentionLayout)vars[1];
+            var layout = (AttentionLayout)vars[1];
+            ctx.save_data(Layout, layout);
             long rows = input.shape[0], length = input.shape[1];
             Tensor ByHead(int count) => empty([rows * layout.KeyValueHeads, count / layout.KeyValueHeads * length, layout.HeadSize], input.dtype);
             Tensor queries = ByHead(layout.Heads), keys = ByHead(layout.KeyValueHeads), values = ByHead(layout.KeyValueHeads);
@@ -57,7 +58,7 @@ internal static class FusedAttention
         {
             using var scope = NewDisposeScope();
             List<Tensor> saved = ctx.get_saved_variables();
-            AttentionLayout layout = _layout! with { Rotary = saved[4] };
+            AttentionLayout layout = ((AttentionLayout)ctx.get_data(Layout)) with { Rotary = saved[4] };
             (Tensor queries, Tensor keys, Tensor values, Tensor weights) = (saved[0], saved[1], saved[2], saved[3]);
             Tensor gradient = empty_like(queries);
             new HeadMover(grad_output.contiguous(), layout with { KeyValueHeads = 0 }).Split(gradient, 0, layout.Heads, 0);

@@ -8,6 +8,7 @@ namespace Microsoft.ML.Transfusion.Modeling;
 /// <param name="byPosition">Contiguous, [B, T, (H + 2·Hkv)·d].</param>
 internal sealed unsafe class HeadMover(Tensor byPosition, AttentionLayout layout)
 {
+    private const int Block = 16;                           // positions whose heads lie in the nearest cache together
     private readonly int _rows = (int)byPosition.shape[0];
     private readonly int _length = (int)byPosition.shape[1];
     private readonly int _size = layout.HeadSize;
@@ -32,18 +33,24 @@ internal sealed unsafe class HeadMover(Tensor byPosition, AttentionLayout layout
         void* positions = CpuKernel.Pointer(byPosition), ofHeads = CpuKernel.Pointer(byHead);
         float[] factors = turn == 0 ? [] : Factors(turn, scale);
         long stride = layout.Width / _size;
-        CpuKernel.ForRows((long)_rows * _length, heads * _size, (begin, end, _) =>
+        int blocks = (_length + Block - 1) / Block;
+        CpuKernel.ForRows((long)_rows * blocks, Block * heads * _size, (begin, end, _) =>
         {
             fixed (float* turns = factors)
-                for (long at = begin; at < end; at++)       // position by position: both sides are then read and written in order
+                for (long block = begin; block < end; block++)
                 {
-                    (long row, long position) = Math.DivRem(at, _length);
-                    void* ofPosition = T.Row(positions, at * stride + first, _size), ofHead = T.Row(ofHeads, row * heads * _length + position, _size);
-                    float* own = turns == null ? null : turns + 2 * position * _size;
-                    if (split)
-                        Move<T>(ofPosition, 1, ofHead, _length, own, heads, _size);
-                    else
-                        Move<T>(ofHead, _length, ofPosition, 1, own, heads, _size);
+                    long row = block / blocks, start = block % blocks * Block;
+                    int count = (int)Math.Min(Block, _length - start);
+                    for (int head = 0; head < heads; head++)
+                    {
+                        void* ofPosition = T.Row(positions, (row * _length + start) * stride + first + head, _size);
+                        void* ofHead = T.Row(ofHeads, (row * heads + head) * _length + start, _size);
+                        float* own = turns == null ? null : turns + 2 * start * _size;
+                        if (split)
+                            Move<T>(ofPosition, stride, ofHead, 1, own, count, _size);
+                        else
+                            Move<T>(ofHead, 1, ofPosition, stride, own, count, _size);
+                    }
                 }
         });
     }
@@ -63,20 +70,22 @@ internal sealed unsafe class HeadMover(Tensor byPosition, AttentionLayout layout
         return factors;
     }
 
-    // All heads of one position; strides are in heads. (a, b) → (a·cos − b·sin, b·cos + a·sin), or as they are without factors.
-    private static void Move<T>(void* from, long fromStride, void* to, long toStride, float* factors, int heads, int size) where T : struct, ILanes
+    // One head at neighbouring positions; strides are in heads. (a, b) → (a·cos − b·sin, b·cos + a·sin), or as they are without factors.
+    private static void Move<T>(void* from, long fromStride, void* to, long toStride, float* factors, int positions, int size) where T : struct, ILanes
     {
-        for (int i = 0; i < size; i += ILanes.Count)
+        for (int position = 0; position < positions; position++)
         {
-            bool turns = factors != null;
-            Vector512<float> own = turns ? Lanes.Load<Float32Lanes>(factors, i, size) : Vector512<float>.One;
-            Vector512<float> neighbour = turns ? Lanes.Load<Float32Lanes>(factors + size, i, size) : Vector512<float>.Zero;
-            for (int head = 0; head < heads; head++)
+            void* source = T.Row(from, position * fromStride, size), target = T.Row(to, position * toStride, size);
+            float* own = factors + 2L * position * size, neighbour = own + size;
+            for (int i = 0; i < size; i += ILanes.Count)
             {
-                Vector512<float> value = Lanes.Load<T>(T.Row(from, head * fromStride, size), i, size);
-                if (turns)
-                    value = value * own + Vector512.Shuffle(value, Vector512.Create(1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14)) * neighbour;
-                Lanes.Store<T>(T.Row(to, head * toStride, size), i, size, value);
+                Vector512<float> value = Lanes.Load<T>(source, i, size);
+                if (factors != null)
+                {
+                    Vector512<float> neighbours = Vector512.Shuffle(value, Vector512.Create(1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14));
+                    value = value * Lanes.Load<Float32Lanes>(own, i, size) + neighbours * Lanes.Load<Float32Lanes>(neighbour, i, size);
+                }
+                Lanes.Store<T>(target, i, size, value);
             }
         }
     }

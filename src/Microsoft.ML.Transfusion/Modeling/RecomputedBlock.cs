@@ -14,9 +14,7 @@ internal static class RecomputedBlock
 
     private sealed class Function : autograd.SingleTensorFunction<Function>
     {
-        private TransformerBlock? _block;
-        private AttentionContext? _context;
-        private int _layer;
+        private const string Call = "call";                 // TorchSharp has one object for all calls: what is a call's own goes into its context
 
         public override string Name => nameof(RecomputedBlock);
 
@@ -24,20 +22,22 @@ internal static class RecomputedBlock
         {
             using var scope = NewDisposeScope();
             var hidden = (Tensor)vars[0];
-            (_block, _context, _layer) = ((TransformerBlock)vars[1], (AttentionContext)vars[2], (int)vars[3]);
-            ctx.save_for_backward([hidden, _context.RotaryTable, .. _context.AdditiveMask is { } mask ? [mask] : Array.Empty<Tensor>()]);
+            (var block, var context, int layer) = ((TransformerBlock)vars[1], (AttentionContext)vars[2], (int)vars[3]);
+            ctx.save_data(Call, (block, context, layer));
+            ctx.save_for_backward([hidden, context.RotaryTable, .. context.AdditiveMask is { } mask ? [mask] : Array.Empty<Tensor>()]);
             using var noGradient = no_grad();
-            return _block.Forward(hidden, _context, _layer).MoveToOuterDisposeScope();
+            return block.Forward(hidden, context, layer).MoveToOuterDisposeScope();
         }
 
         public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
         {
             using var scope = NewDisposeScope();
             List<Tensor> saved = ctx.get_saved_variables();
-            AttentionContext context = _context! with { RotaryTable = saved[1], AdditiveMask = saved.ElementAtOrDefault(2) };
+            (TransformerBlock block, AttentionContext context, int layer) = ((TransformerBlock, AttentionContext, int))ctx.get_data(Call);
+            context = context with { RotaryTable = saved[1], AdditiveMask = saved.ElementAtOrDefault(2) };
             Tensor hidden = saved[0].detach().requires_grad_();
             using (enable_grad())
-                _block!.Forward(hidden, context, _layer).backward([grad_output]);
+                block.Forward(hidden, context, layer).backward([grad_output]);
             return [hidden.grad!.alias().MoveToOuterDisposeScope(), null!, null!, null!];
         }
     }

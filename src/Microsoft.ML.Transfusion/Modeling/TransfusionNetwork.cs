@@ -48,9 +48,13 @@ internal sealed class TransfusionNetwork : nn.Module
     /// <summary>Whether a training pass keeps only the inputs of blocks and computes the rest again in the backward pass: far less memory, a third more time.</summary>
     public bool RecomputesActivations { get; set; }
 
-    /// <summary>A network of the same shape with weights of its own.</summary>
-    public TransfusionNetwork CreateTwin() =>
-        new(Config, _sizes.VocabularySize, _sizes.PatchVectorSize, _sizes.PatchCount) { RecomputesActivations = RecomputesActivations };
+    /// <summary>A network of the same shape and format with weights of its own, for the CPU.</summary>
+    public TransfusionNetwork CreateTwin()
+    {
+        var twin = new TransfusionNetwork(Config, _sizes.VocabularySize, _sizes.PatchVectorSize, _sizes.PatchCount) { RecomputesActivations = RecomputesActivations };
+        twin.to(Dtype);
+        return twin;
+    }
 
     public ScalarType Dtype => _patchHead.weight.dtype;
 

@@ -73,13 +73,13 @@ internal sealed class FlatParameters : IDisposable
 
     /// <summary>Lets a second network compute with these weights, frozen ones too; its gradient is gathered with the first one's.</summary>
     /// <param name="network">The network whose parameters lie here.</param>
+    /// <param name="twin">A network of the same shape and format.</param>
     public void Share(TransfusionNetwork network, TransfusionNetwork twin)
     {
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
         Tensor gradient = zeros_like(_computedGradient).DetachFromDisposeScope();
         _sharedGradients.Add(gradient);
-        twin.to(ComputeDtype);
         Dictionary<string, FlatEntry> places = Layout.ToDictionary(entry => entry.Name);
         Dictionary<string, Parameter> own = network.named_parameters().ToDictionary(p => p.name, p => p.parameter);
         foreach ((string name, Parameter parameter) in twin.named_parameters())

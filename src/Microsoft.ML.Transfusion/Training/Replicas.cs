@@ -18,7 +18,7 @@ internal sealed class Replicas : IDisposable
         for (int i = 0; count > 1 && i < count; i++)
         {
             _threads.Add(new WorkerThread($"Transfusion replica {i}"));
-            _networks.Add(i == 0 ? network : network.CreateTwin());
+            _networks.Add(i == 0 ? network : _threads[i].Run(network.CreateTwin).Result);
             if (i > 0)
                 parameters.Share(network, _networks[i]);
         }
@@ -48,9 +48,17 @@ internal sealed class Replicas : IDisposable
 
     public void Dispose()
     {
-        foreach (WorkerThread thread in _threads)
-            thread.Dispose();
-        foreach (TransfusionNetwork twin in _networks.Skip(1))
-            twin.Dispose();
+        for (int i = 0; i < _threads.Count; i++)
+        {
+            if (i > 0)
+                _threads[i].Run(() => Dispose(_networks[i])).Wait();            // where it was made: TorchSharp counts tensors thread by thread
+            _threads[i].Dispose();
+        }
+    }
+
+    private static bool Dispose(TransfusionNetwork twin)
+    {
+        twin.Dispose();
+        return true;
     }
 }
