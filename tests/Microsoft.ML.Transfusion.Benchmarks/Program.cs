@@ -5,4 +5,5 @@ using Microsoft.ML.Transfusion.Benchmarks;
 return new RootCommand("Measures Microsoft.ML.Transfusion.")
 {
     TrainStepCommand.Create(),
+    PrecisionCommand.Create(),
 }.Parse(args).Invoke();

@@ -90,7 +90,7 @@ internal static class TrainStepCommand
         }));
     }
 
-    private static Option<int> Number(string name, string description, int value)
+    public static Option<int> Number(string name, string description, int value)
     {
         var option = new Option<int>(name) { Description = description, DefaultValueFactory = _ => value };
         option.Validators.Add(result =>

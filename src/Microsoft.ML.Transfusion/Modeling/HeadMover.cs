@@ -1,5 +1,6 @@
 // Between the two orders of attention's tensors, position by position and head by head, turning rotary pairs on the way. CPU only.
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using Microsoft.ML.Transfusion.Torch;
 using static TorchSharp.torch;
 
@@ -77,6 +78,11 @@ internal sealed unsafe class HeadMover(Tensor byPosition, AttentionLayout layout
         {
             void* source = T.Row(from, position * fromStride, size), target = T.Row(to, position * toStride, size);
             float* own = factors + 2L * position * size, neighbour = own + size;
+            if (Sse.IsSupported)                            // strided rows are beyond what the processor foresees itself
+            {
+                Sse.Prefetch0(T.Row(from, (position + Block) * fromStride, size));
+                Sse.Prefetch0(T.Row(to, (position + Block) * toStride, size));
+            }
             for (int i = 0; i < size; i += ILanes.Count)
             {
                 Vector512<float> value = Lanes.Load<T>(source, i, size);
