@@ -153,6 +153,7 @@ public sealed partial class TransfusionTrainer : IEstimator<TransfusionTransform
             SampleInterval = _options.SampleInterval,
             Summarize = reporter.Summarize,
             AfterStep = afterStep,
+            ActivationCheckpointing = _options.ActivationCheckpointing,
         };
         if (_pretrained is not null)
             channel.Info(MessageSensitivity.UserData, "Beginning with the weights of {0}: {1}", _options.InitializeFrom, Config.Transformer);

@@ -8,4 +8,8 @@ namespace Microsoft.ML.Transfusion.Modeling;
 /// <param name="Mask">The pattern among the positions of this pass; null: each sees all of them and everything cached.</param>
 /// <param name="AdditiveMask">The same as a tensor [1 or B, 1, T, T], where attention goes by a dense mask; null: by segments.</param>
 /// <param name="Cache">Keys and values of earlier positions, if there are any. A pass with a mask must start the sequence.</param>
-internal sealed record AttentionContext(Tensor RotaryTable, TransfusionMask? Mask, Tensor? AdditiveMask, KeyValueCache? Cache);
+internal sealed record AttentionContext(Tensor RotaryTable, TransfusionMask? Mask, Tensor? AdditiveMask, KeyValueCache? Cache)
+{
+    /// <summary>For every position how many it sees, where attention is <see cref="FusedAttention"/>; else null.</summary>
+    public int[][]? VisibleCounts { get; init; }
+}

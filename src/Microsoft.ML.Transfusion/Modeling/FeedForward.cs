@@ -25,7 +25,7 @@ internal sealed class FeedForward : nn.Module<Tensor, Tensor>
     public override Tensor forward(Tensor input)
     {
         using var scope = NewDisposeScope();
-        Tensor gated = nn.functional.silu(_gate.forward(input)) * _up.forward(input);                // [B, T, F]
+        Tensor gated = SwiGlu.Apply(_gate.forward(input), _up.forward(input));                         // [B, T, F]
         return _down.forward(gated).MoveToOuterDisposeScope();
     }
 }

@@ -1,4 +1,5 @@
 // Root-mean-square normalization (Zhang and Sennrich 2019) as one autograd function: fewer passes over memory than its five operators.
+using Microsoft.ML.Transfusion.Torch;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
@@ -33,6 +34,13 @@ internal sealed class RmsNorm : nn.Module<Tensor, Tensor>
         {
             using var scope = NewDisposeScope();
             Tensor input = (Tensor)vars[0], weight = (Tensor)vars[1];
+            if (CpuKernel.Handles(input) && input.dtype == weight.dtype)
+            {
+                input = input.contiguous().MoveToOuterDisposeScope();
+                (Tensor output, Tensor rowScale) = RmsNormKernel.Forward(input, weight, (double)vars[2]);
+                ctx.save_for_backward([input, weight, rowScale.MoveToOuterDisposeScope()]);
+                return output.MoveToOuterDisposeScope();
+            }
             Tensor wide = input.to(ScalarType.Float32);
             Tensor scale = wide.square().mean([-1], keepdim: true).add_((double)vars[2]).rsqrt_();    // [.., 1]
             ctx.save_for_backward([input, weight, scale]);
@@ -46,6 +54,11 @@ internal sealed class RmsNorm : nn.Module<Tensor, Tensor>
             using var scope = NewDisposeScope();
             List<Tensor> saved = ctx.get_saved_variables();
             Tensor input = saved[0], weight = saved[1], scale = saved[2];
+            if (CpuKernel.Handles(input) && input.dtype == weight.dtype)
+            {
+                (Tensor ofInput, Tensor ofWeight) = RmsNormKernel.Backward(grad_output.contiguous(), input, weight, scale);
+                return [ofInput.MoveToOuterDisposeScope(), ofWeight.to(weight.dtype).MoveToOuterDisposeScope(), null!];
+            }
             Tensor normalized = input * scale;                                                      // [.., D], 32-bit
             Tensor gradient = grad_output * normalized;
             Tensor? weightGradient = weight.requires_grad ? gradient.reshape(-1, weight.shape[0]).sum(dim: 0) : null;

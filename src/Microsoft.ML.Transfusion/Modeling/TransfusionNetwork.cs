@@ -1,6 +1,7 @@
 // The Transfusion network (Zhou et al. 2024, §3): one Llama-style transformer over text tokens and image patches, with a language head for
 // the first and a linear patch head for the second. It knows positions and shapes, and nothing of diffusion, losses or words.
 using Microsoft.ML.Transfusion.Sequences;
+using Microsoft.ML.Transfusion.Torch;
 using TorchSharp;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
@@ -22,6 +23,7 @@ internal sealed class TransfusionNetwork : nn.Module
     private readonly Projection? _languageHead;             // null: the token table does both
     [ComponentName(Name = "patch_head")]
     private readonly Linear _patchHead;
+    private readonly (int VocabularySize, int PatchVectorSize, int PatchCount) _sizes;
     private Tensor? _rotaryTable;
 
     /// <param name="vocabularySize">Token ids, special tokens included.</param>
@@ -30,6 +32,7 @@ internal sealed class TransfusionNetwork : nn.Module
     public TransfusionNetwork(TransformerConfig config, int vocabularySize, int patchVectorSize, int patchCount) : base(nameof(TransfusionNetwork))
     {
         Config = config;
+        _sizes = (vocabularySize, patchVectorSize, patchCount);
         _tokens = new Projection(config.HiddenSize, vocabularySize);
         _patches = new PatchEmbedding(config, patchVectorSize, patchCount);
         _layers = new ModuleList<TransformerBlock>([.. Enumerable.Range(0, config.NumberOfLayers).Select(_ => new TransformerBlock(config))]);
@@ -41,6 +44,17 @@ internal sealed class TransfusionNetwork : nn.Module
     }
 
     public TransformerConfig Config { get; }
+
+    /// <summary>Whether a training pass keeps only the inputs of blocks and computes the rest again in the backward pass: far less memory, a third more time.</summary>
+    public bool RecomputesActivations { get; set; }
+
+    /// <summary>A network of the same shape and format with weights of its own, for the CPU.</summary>
+    public TransfusionNetwork CreateTwin()
+    {
+        var twin = new TransfusionNetwork(Config, _sizes.VocabularySize, _sizes.PatchVectorSize, _sizes.PatchCount) { RecomputesActivations = RecomputesActivations };
+        twin.to(Dtype);
+        return twin;
+    }
 
     public ScalarType Dtype => _patchHead.weight.dtype;
 
@@ -60,10 +74,16 @@ internal sealed class TransfusionNetwork : nn.Module
     public Tensor Forward(Tensor hidden, TransfusionMask? mask, KeyValueCache? cache = null, bool? denseMask = null)
     {
         using var scope = NewDisposeScope();
-        bool dense = mask is not null && (denseMask ?? PrefersDenseMask(mask));
-        var context = new AttentionContext(Rotary(cache?.Length ?? 0, (int)hidden.shape[1]), mask, dense ? mask!.ToAdditive(hidden.dtype, hidden.device) : null, cache);
+        bool fused = mask is not null && cache is null && denseMask is null && is_grad_enabled() && CpuKernel.Handles(hidden);
+        bool dense = mask is not null && !fused && (denseMask ?? PrefersDenseMask(mask));
+        var context = new AttentionContext(Rotary(cache?.Length ?? 0, (int)hidden.shape[1]), mask, dense ? mask!.ToAdditive(hidden.dtype, hidden.device) : null, cache)
+        {
+            VisibleCounts = fused ? mask!.VisibleCounts() : null,
+        };
         for (int layer = 0; layer < _layers.Count; layer++)
-            hidden = _layers[layer].Forward(hidden, context, layer);
+            hidden = RecomputesActivations && hidden.requires_grad && is_grad_enabled()
+                ? RecomputedBlock.Apply(_layers[layer], hidden, context, layer)
+                : _layers[layer].Forward(hidden, context, layer);
         return hidden.MoveToOuterDisposeScope();
     }
 
@@ -121,7 +141,7 @@ internal sealed class TransfusionNetwork : nn.Module
     }
 
     // Short sequences lose more to many small kernels than they gain from skipping masked products; the manual bfloat16 path needs the tensor.
-    private bool PrefersDenseMask(TransfusionMask mask) =>
+    internal bool PrefersDenseMask(TransfusionMask mask) =>
         !mask.IsUniform || (Device.type == DeviceType.CPU && (mask.Length < 256 || (Dtype == ScalarType.BFloat16 && is_grad_enabled())));
 
     protected override void Dispose(bool disposing)

@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Transfusion.Sequences;
 
 /// <summary>A batch on the CPU. Rows are padded on the right; rows of one layout need no padding.</summary>
-internal sealed class SequenceBatch : IDisposable
+internal sealed partial class SequenceBatch : IDisposable
 {
     private SequenceBatch(TransfusionMask mask, int rows, Tensor tokenIds, Tensor order, Tensor? images, Tensor imagePositions,
         Tensor targetPositions, Tensor targets, int[] maxTimesteps, int[] rowOfImage, int[] targetsOfRow)

@@ -22,6 +22,9 @@ internal sealed class TransfusionMask
     /// <summary>Whether all rows have one layout, so that attention can go segment by segment without a mask.</summary>
     public bool IsUniform => _imagesOfRow.Count == 1;
 
+    /// <summary>The pattern of neighbouring rows.</summary>
+    public TransfusionMask Slice(int firstRow, int rows) => IsUniform ? this : new TransfusionMask(Length, [.. _imagesOfRow.Skip(firstRow).Take(rows)]);
+
     /// <summary>The layout as maximal runs of text and whole images, ascending and without gaps; only of a uniform mask.</summary>
     public IEnumerable<(ImageSpan Span, bool IsImage)> Segments()
     {
@@ -35,6 +38,19 @@ internal sealed class TransfusionMask
         }
         if (at < Length)
             yield return (new ImageSpan(at, Length - at), false);
+    }
+
+    /// <summary>For every position how many positions it sees: always the first so many. One entry stands for every row where all have one layout.</summary>
+    public int[][] VisibleCounts()
+    {
+        int[] Row(IReadOnlyList<ImageSpan> images)
+        {
+            int[] visible = [.. Enumerable.Range(1, Length)];
+            foreach (ImageSpan image in images)
+                visible.AsSpan(image.Start, image.Length).Fill(image.End);
+            return visible;
+        }
+        return [.. _imagesOfRow.Select(Row)];
     }
 
     /// <summary>What is added to attention scores: 0 where attention is allowed, −∞ elsewhere; [1 or B, 1, T, T].</summary>

@@ -25,6 +25,14 @@ internal static unsafe partial class Dispatcher
 
     public static ulong Argument(double value) => BitConverter.DoubleToUInt64Bits(value);
 
+    /// <summary>An optional tensor that is given; 0 is one that is not.</summary>
+    public static ulong Optional(Tensor tensor)
+    {
+        var box = (ulong*)NativeMemory.Alloc(sizeof(ulong));        // the callee frees it
+        *box = Argument(tensor);
+        return (ulong)box;
+    }
+
     public static ulong Argument(params ReadOnlySpan<Tensor> tensors)
     {
         Check(torch_new_list_reserve_size((nuint)tensors.Length, out nint list));

@@ -12,6 +12,7 @@ internal sealed class FlatParameters : IDisposable
 {
     private readonly Tensor _computed;                      // [N] in the compute dtype: what the network's parameters are views of
     private readonly Tensor _computedGradient;              // [N] in the compute dtype
+    private readonly List<Tensor> _sharedGradients = [];    // [N] in the compute dtype, of networks that share the weights
     private readonly Dictionary<string, Tensor?> _frozen;   // as they were before the compute dtype rounded them; null where it does not
 
     /// <param name="isFrozen">Names of parameters that keep their values, bit for bit; null: there are none.</param>
@@ -70,10 +71,34 @@ internal sealed class FlatParameters : IDisposable
     /// <summary>32-bit gradient, [N]; current after <see cref="GatherGradient"/>.</summary>
     public Tensor Gradient { get; }
 
+    /// <summary>Lets a second network compute with these weights, frozen ones too; its gradient is gathered with the first one's.</summary>
+    /// <param name="network">The network whose parameters lie here.</param>
+    /// <param name="twin">A network of the same shape and format.</param>
+    public void Share(TransfusionNetwork network, TransfusionNetwork twin)
+    {
+        using var noGradient = no_grad();
+        using var scope = NewDisposeScope();
+        Tensor gradient = zeros_like(_computedGradient).DetachFromDisposeScope();
+        _sharedGradients.Add(gradient);
+        Dictionary<string, FlatEntry> places = Layout.ToDictionary(entry => entry.Name);
+        Dictionary<string, Parameter> own = network.named_parameters().ToDictionary(p => p.name, p => p.parameter);
+        foreach ((string name, Parameter parameter) in twin.named_parameters())
+        {
+            parameter.requires_grad = places.TryGetValue(name, out FlatEntry? place);
+            parameter.set_(place?.View(_computed) ?? own[name].alias());
+            if (place is not null)
+                parameter.grad = place.View(gradient);
+        }
+    }
+
+    /// <summary>Sums the gradients of the network and of those that share its weights, always in the same order.</summary>
     public void GatherGradient()
     {
+        using var noGradient = no_grad();
         if (!ReferenceEquals(_computedGradient, Gradient))
             Gradient.copy_(_computedGradient);
+        foreach (Tensor gradient in _sharedGradients)
+            Gradient.add_(gradient);
     }
 
     public void ScatterMaster()
@@ -82,7 +107,12 @@ internal sealed class FlatParameters : IDisposable
             _computed.copy_(Master);
     }
 
-    public void ZeroGradient() => _computedGradient.zero_();
+    public void ZeroGradient()
+    {
+        _computedGradient.zero_();
+        foreach (Tensor gradient in _sharedGradients)
+            gradient.zero_();
+    }
 
     /// <summary>Lets the network compute with other weights [N] until the result is disposed; the masters are what they were then.</summary>
     public IDisposable Show(Tensor weights)
@@ -117,7 +147,7 @@ internal sealed class FlatParameters : IDisposable
 
     public void Dispose()
     {
-        foreach (Tensor? tensor in (Tensor?[])[Master, Gradient, _computed, _computedGradient, .. _frozen.Values])
+        foreach (Tensor? tensor in (Tensor?[])[Master, Gradient, _computed, _computedGradient, .. _sharedGradients, .. _frozen.Values])
             tensor?.Dispose();
     }
 

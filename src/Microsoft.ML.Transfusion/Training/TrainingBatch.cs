@@ -26,6 +26,16 @@ internal sealed record TrainingBatch(SequenceBatch Sequences, NoiseDraw? Draw, D
         return new TrainingBatch(sequences, draw, group.Next);
     }
 
+    /// <summary>Neighbouring rows, with what was drawn for them.</summary>
+    public TrainingBatch Slice(int firstRow, int rows)
+    {
+        SequenceBatch sequences = Sequences.Slice(firstRow, rows);
+        int firstImage = Sequences.RowOfImage.Count(row => row < firstRow), images = sequences.MaxTimesteps.Length;
+        static Tensor Kept(Tensor tensor, int first, int count) => tensor.narrow(0, first, count).DetachFromDisposeScope();
+        NoiseDraw? draw = images == 0 ? null : new NoiseDraw(Kept(Draw!.Timesteps, firstImage, images), Kept(Draw.Noise, firstImage, images));
+        return new TrainingBatch(sequences, draw, Next);
+    }
+
     public void Dispose()
     {
         Sequences.Dispose();

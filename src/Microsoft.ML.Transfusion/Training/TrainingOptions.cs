@@ -39,6 +39,9 @@ internal sealed record TrainingOptions(
     /// <summary>Adds to a report what the network can do, which has the averaged weights while it is asked. Must draw from generators of its own.</summary>
     public Func<TrainingProgress, TrainingProgress>? Preview { get; init; }
 
+    /// <summary>Whether blocks are computed again in the backward pass instead of keeping what they computed.</summary>
+    public bool ActivationCheckpointing { get; init; }
+
     /// <summary>Whether the text path, all that a language model has, keeps its weights, and the image parts alone are trained.</summary>
     public bool FreezesText { get; init; }
 

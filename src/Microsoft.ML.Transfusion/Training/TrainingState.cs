@@ -1,5 +1,6 @@
 // All that a run carries from one step to the next: a checkpoint is a copy of it, and a run that is taken up again starts from one.
 using Microsoft.ML.Transfusion.Modeling;
+using Microsoft.ML.Transfusion.Torch;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion.Training;
@@ -11,7 +12,9 @@ internal sealed class TrainingState : IDisposable
 
     public TrainingState(TransfusionNetwork network, TrainingOptions options)
     {
+        MemoryRetention.Enable();
         Network = network;
+        network.RecomputesActivations = options.ActivationCheckpointing;
         Parameters = new FlatParameters(network, Precision.Resolve(options.Precision, options.Device), options.IsFrozen);
         _muon = options.Optimizer.Type == OptimizerType.Muon ? new Muon(Parameters, options.Optimizer) : null;
         _adam = new AdamW(Parameters, options.Optimizer, start: _muon is null ? 0 : Parameters.BlockMatrixCount);

@@ -1,5 +1,6 @@
 // One optimizer step: loss → backward → clip → update. A step whose loss or gradient is not finite moves nothing.
 using Microsoft.ML.Transfusion.Diffusion;
+using Microsoft.ML.Transfusion.Modeling;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -16,6 +17,7 @@ internal readonly record struct StepResult(double? LanguageLoss, double? Diffusi
 internal sealed class TrainingStep(TrainingState state, TransfusionConfig config, TrainingOptions options) : IDisposable
 {
     private readonly DiffusionProcess _diffusion = DiffusionProcess.Create(config.Diffusion, options.Device);
+    private readonly Replicas _replicas = new(state.Network, state.Parameters);
 
     public DiffusionProcess Diffusion => _diffusion;
 
@@ -24,20 +26,40 @@ internal sealed class TrainingStep(TrainingState state, TransfusionConfig config
         using var scope = NewDisposeScope();
         FlatParameters parameters = state.Parameters;
         parameters.ZeroGradient();
-        LossParts loss = TransfusionLoss.Compute(state.Network, _diffusion, batch.Sequences, config.Image, batch.Draw);
-        Tensor total = loss.Total(config.Diffusion.DiffusionLossWeight);
+        LossSums loss = _replicas.Shares(batch.Sequences.Rows) == 1
+            ? Backward(state.Network, batch, batch)
+            : _replicas.Run(batch, (network, share) => Backward(network, share, batch)).Aggregate((sum, share) => sum + share);
         double norm = 0;
-        if (total.requires_grad)                            // else: a batch of text alone, and the text path is frozen
+        if (loss.HasGradient)                               // else: a batch of text alone, and the text path is frozen
         {
-            total.backward();
             parameters.GatherGradient();
             norm = GradientClipping.Clip(parameters.Gradient, options.Optimizer.MaxGradientNorm);
         }
-        var result = new StepResult(loss.LanguageLoss?.mean().ToDouble(), loss.DiffusionLoss?.mean().ToDouble(), norm);
-        if (total.requires_grad && result.IsFinite)
+        long tokens = batch.Sequences.Targets.shape[0], images = batch.Sequences.MaxTimesteps.Length;
+        var result = new StepResult(tokens > 0 ? loss.Language / tokens : null, images > 0 ? loss.Diffusion / images : null, norm);
+        if (loss.HasGradient && result.IsFinite)
             state.Update(learningRate);
         return result;
     }
 
-    public void Dispose() => _diffusion.Dispose();
+    /// <summary>Adds a share's part of the whole batch's gradient to the network's.</summary>
+    private LossSums Backward(TransfusionNetwork network, TrainingBatch share, TrainingBatch whole)
+    {
+        LossParts loss = TransfusionLoss.Compute(network, _diffusion, share.Sequences, config.Image, share.Draw);
+        Tensor total = loss.Total(config.Diffusion.DiffusionLossWeight, whole.Sequences.Targets.shape[0], whole.Sequences.MaxTimesteps.Length);
+        if (total.requires_grad)
+            total.backward();
+        return new LossSums(loss.LanguageLoss?.sum().ToDouble() ?? 0, loss.DiffusionLoss?.sum().ToDouble() ?? 0, total.requires_grad);
+    }
+
+    public void Dispose()
+    {
+        _replicas.Dispose();
+        _diffusion.Dispose();
+    }
+
+    private readonly record struct LossSums(double Language, double Diffusion, bool HasGradient)
+    {
+        public static LossSums operator +(LossSums a, LossSums b) => new(a.Language + b.Language, a.Diffusion + b.Diffusion, a.HasGradient || b.HasGradient);
+    }
 }

@@ -11,9 +11,12 @@ namespace Microsoft.ML.Transfusion.Training;
 internal readonly record struct LossParts(Tensor? LanguageLoss, Tensor? DiffusionLoss)
 {
     /// <summary>Mean over tokens plus λ times the mean over images: a scalar.</summary>
-    public Tensor Total(double diffusionLossWeight)
+    public Tensor Total(double diffusionLossWeight) => Total(diffusionLossWeight, LanguageLoss?.shape[0] ?? 0, DiffusionLoss?.shape[0] ?? 0);
+
+    /// <summary>A share of a batch: its part of the means over the whole batch's tokens and images.</summary>
+    public Tensor Total(double diffusionLossWeight, long tokens, long images)
     {
-        Tensor language = LanguageLoss?.mean() ?? zeros([]), diffusion = DiffusionLoss?.mean() ?? zeros([]);
+        Tensor language = LanguageLoss?.sum().div(tokens) ?? zeros([]), diffusion = DiffusionLoss?.sum().div(images) ?? zeros([]);
         return language + diffusion * diffusionLossWeight;
     }
 }

@@ -1,0 +1,40 @@
+// A thread of its own for a replica of the network. libtorch keeps to one thread within it: the replicas are the parallelism.
+using System.Collections.Concurrent;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Transfusion.Training;
+
+internal sealed class WorkerThread : IDisposable
+{
+    private readonly BlockingCollection<Task> _work = [];
+    private readonly Thread _thread;
+
+    public WorkerThread(string name)
+    {
+        _thread = new Thread(Work) { Name = name, IsBackground = true };
+        _thread.Start();
+    }
+
+    /// <summary>Does something on the thread, after what it was given before.</summary>
+    public Task<T> Run<T>(Func<T> function)
+    {
+        var task = new Task<T>(function);
+        _work.Add(task);
+        return task;
+    }
+
+    /// <summary>Waits for the thread to end what it was given.</summary>
+    public void Dispose()
+    {
+        _work.CompleteAdding();
+        _thread.Join();
+        _work.Dispose();
+    }
+
+    private void Work()
+    {
+        set_num_threads(1);                                 // OpenMP's number is each thread's own
+        foreach (Task task in _work.GetConsumingEnumerable())
+            task.RunSynchronously();
+    }
+}
