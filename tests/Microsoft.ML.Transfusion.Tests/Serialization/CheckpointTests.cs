@@ -168,6 +168,7 @@ public sealed class CheckpointTests : IDisposable
                 new TrainingLoop(network, TinyNetwork.Config, TinyNetwork.Special, options).Run(Pairs, []);
         }
 
+        Run(2);                                             // makes the network's table of rotary positions
         LeakCheck.HoldsHoweverLong(() => Run(3), () => Run(12));
     }
 
