@@ -5,5 +5,6 @@ using Microsoft.ML.Transfusion.Benchmarks;
 return new RootCommand("Measures Microsoft.ML.Transfusion.")
 {
     TrainStepCommand.Create(),
+    DataCommand.Create(),
     PrecisionCommand.Create(),
 }.Parse(args).Invoke();

@@ -38,7 +38,7 @@ internal sealed class TrainingLoop(TransfusionNetwork network, TransfusionConfig
         using var data = new BatchPrefetch(Batches(documents, state.Data, state.Step));
         while (!options.CancellationToken.IsCancellationRequested && Fraction(state.Step, state.Elapsed) < 1)
         {
-            using TrainingBatch batch = data.Next();
+            TrainingBatch batch = data.Next();
             double learningRate = NextLearningRate(state);
             StepResult result = step.Run(batch, learningRate);
             state.Step++;

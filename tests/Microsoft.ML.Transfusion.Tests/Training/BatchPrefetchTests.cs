@@ -22,7 +22,7 @@ public class BatchPrefetchTests
 
         foreach (TrainingBatch batch in expected)
         {
-            using TrainingBatch next = prefetch.Next();
+            TrainingBatch next = prefetch.Next();
             Assert.Equal(batch.Next, next.Next);
             TensorAssert.Close(batch.Sequences.TokenIds, next.Sequences.TokenIds, 0);
             TensorAssert.Close(batch.Sequences.Images!, next.Sequences.Images!, 0);
@@ -55,7 +55,7 @@ public class BatchPrefetchTests
         {
             using var prefetch = new BatchPrefetch(Endless());
             for (int i = 0; i < taken; i++)
-                prefetch.Next().Dispose();
+                prefetch.Next();
         });
 
         Assert.Equal(1, ended);
@@ -68,7 +68,7 @@ public class BatchPrefetchTests
         using var prefetch = new BatchPrefetch(Batches().Select((batch, at) => at < 3 ? batch : throw thrown));
 
         for (int i = 0; i < 3; i++)
-            prefetch.Next().Dispose();
+            prefetch.Next();
         Assert.Same(thrown, Assert.Throws<FormatException>(prefetch.Next));
         Assert.Same(thrown, Assert.Throws<FormatException>(prefetch.Next));
     }
@@ -85,7 +85,7 @@ public class BatchPrefetchTests
                 inside = get_num_threads();
                 return batch;
             })))
-                prefetch.Next().Dispose();
+                prefetch.Next();
 
             Assert.Equal((1, 2), (inside, get_num_threads()));
             int ofNewThread = 0;
