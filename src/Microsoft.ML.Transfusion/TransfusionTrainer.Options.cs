@@ -89,7 +89,7 @@ public sealed partial class TransfusionTrainer
         /// <summary>The number format of the network's passes; <see cref="TrainingPrecision.Auto"/> by default.</summary>
         public TrainingPrecision Precision { get; init; } = TrainingPrecision.Auto;
 
-        /// <summary>Whether blocks of the transformer are computed a second time in the backward pass instead of keeping all that they computed: the same gradients from far less memory, for about a third more time. Off by default.</summary>
+        /// <summary>Whether blocks of the transformer are computed a second time in the backward pass instead of keeping all that they computed: the same gradients from far less memory, for about a third more work. Off by default.</summary>
         public bool ActivationCheckpointing { get; init; }
 
         /// <summary>Whether images are mirrored in half of their visits. Off by default, because captions say "left".</summary>

@@ -45,7 +45,7 @@ internal sealed class TransfusionNetwork : nn.Module
 
     public TransformerConfig Config { get; }
 
-    /// <summary>Whether a training pass keeps only the inputs of blocks and computes the rest again in the backward pass: far less memory, a third more time.</summary>
+    /// <summary>Whether a training pass keeps only the inputs of blocks and computes the rest again in the backward pass: far less memory, a third more products.</summary>
     public bool RecomputesActivations { get; set; }
 
     /// <summary>A network of the same shape and format with weights of its own, for the CPU.</summary>
