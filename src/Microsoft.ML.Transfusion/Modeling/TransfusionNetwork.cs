@@ -1,5 +1,6 @@
 // The Transfusion network (Zhou et al. 2024, §3): one Llama-style transformer over text tokens and image patches, with a language head for
 // the first and a linear patch head for the second. It knows positions and shapes, and nothing of diffusion, losses or words.
+using System.Diagnostics.CodeAnalysis;
 using Microsoft.ML.Transfusion.Sequences;
 using Microsoft.ML.Transfusion.Torch;
 using TorchSharp;
@@ -155,8 +156,15 @@ internal sealed class TransfusionNetwork : nn.Module
     {
         if (start + length > Config.MaxSequenceLength)
             throw new InvalidOperationException($"The sequence has {start + length} positions; {nameof(TransformerConfig.MaxSequenceLength)} is {Config.MaxSequenceLength}.");
+        MakeRotaryTable();
+        return _rotaryTable.narrow(0, start, length);
+    }
+
+    /// <summary>Makes the table of rotary positions, which is otherwise made when it is first needed.</summary>
+    [MemberNotNull(nameof(_rotaryTable))]
+    public void MakeRotaryTable()
+    {
         using (inference_mode(false))                       // a table made in inference mode could never take part in training
             _rotaryTable ??= RotaryEmbedding.Table(Config.MaxSequenceLength, Config.HeadSize, Config.RopeTheta, Device, Config.RopeScaling).DetachFromDisposeScope();
-        return _rotaryTable.narrow(0, start, length);
     }
 }

@@ -15,6 +15,8 @@ internal sealed class Replicas : IDisposable
     public Replicas(TransfusionNetwork network, FlatParameters parameters)
     {
         int count = network.Device.type == DeviceType.CPU ? get_num_threads() : 1;
+        if (count > 1)
+            network.MakeRotaryTable();                      // here, where it will be disposed: TorchSharp counts tensors thread by thread
         for (int i = 0; count > 1 && i < count; i++)
         {
             _threads.Add(new WorkerThread($"Transfusion replica {i}"));
@@ -51,7 +53,7 @@ internal sealed class Replicas : IDisposable
         for (int i = 0; i < _threads.Count; i++)
         {
             if (i > 0)
-                _threads[i].Run(() => Dispose(_networks[i])).Wait();            // where it was made: TorchSharp counts tensors thread by thread
+                _threads[i].Run(() => Dispose(_networks[i])).Wait();            // likewise where it was made
             _threads[i].Dispose();
         }
     }
