@@ -3,7 +3,7 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Runtime.ExceptionServices;
-using static TorchSharp.torch;
+using Microsoft.ML.Transfusion.Torch;
 
 namespace Microsoft.ML.Transfusion.Training;
 
@@ -20,21 +20,7 @@ internal sealed class BatchPrefetch : IDisposable
     private TrainingBatch? _present;
 
     /// <param name="batches">Batches without end, enumerated on the other thread until this object is disposed; then none of them is alive.</param>
-    public BatchPrefetch(IEnumerable<TrainingBatch> batches)
-    {
-        int threads = get_num_threads();
-        using var isSingle = new ManualResetEventSlim();
-        _producer = new Thread(() =>
-        {
-            RunOnOneThread();
-            isSingle.Set();
-            Produce(batches);
-        })
-        { IsBackground = true, Name = "Transfusion data" };
-        _producer.Start();
-        isSingle.Wait();
-        set_num_threads(threads);                           // what the other thread set for itself is also what new threads would begin with
-    }
+    public BatchPrefetch(IEnumerable<TrainingBatch> batches) => _producer = SingleThread.Start("Transfusion data", () => Produce(batches));
 
     /// <summary>The time spent in <see cref="Next"/> so far.</summary>
     public TimeSpan Waited => _waiting.Elapsed;
@@ -65,13 +51,6 @@ internal sealed class BatchPrefetch : IDisposable
         DisposeAll();                                       // nothing is left unless the other thread had failed
         _ready.Dispose();
         _stop.Dispose();
-    }
-
-    /// <summary>The operations of a batch are small, and every other thread's place is with the network. Asking first makes the number this thread's own.</summary>
-    private static void RunOnOneThread()
-    {
-        if (get_num_threads() > 1)
-            set_num_threads(1);
     }
 
     private void Produce(IEnumerable<TrainingBatch> batches)

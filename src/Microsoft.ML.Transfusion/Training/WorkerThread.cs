@@ -1,6 +1,6 @@
 // A thread of its own for a replica of the network. libtorch keeps to one thread within it: the replicas are the parallelism.
 using System.Collections.Concurrent;
-using static TorchSharp.torch;
+using Microsoft.ML.Transfusion.Torch;
 
 namespace Microsoft.ML.Transfusion.Training;
 
@@ -9,11 +9,7 @@ internal sealed class WorkerThread : IDisposable
     private readonly BlockingCollection<Task> _work = [];
     private readonly Thread _thread;
 
-    public WorkerThread(string name)
-    {
-        _thread = new Thread(Work) { Name = name, IsBackground = true };
-        _thread.Start();
-    }
+    public WorkerThread(string name) => _thread = SingleThread.Start(name, Work);
 
     /// <summary>Does something on the thread, after what it was given before.</summary>
     public Task<T> Run<T>(Func<T> function)
@@ -33,7 +29,6 @@ internal sealed class WorkerThread : IDisposable
 
     private void Work()
     {
-        set_num_threads(1);                                 // OpenMP's number is each thread's own
         foreach (Task task in _work.GetConsumingEnumerable())
             task.RunSynchronously();
     }
