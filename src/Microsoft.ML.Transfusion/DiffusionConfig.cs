@@ -64,7 +64,6 @@ public sealed record DiffusionConfig
         Timesteps = TimestepDistribution.LogitNormal,
         TimestepMean = 1.1,
         TimestepSpread = 0.8,
-        DiffusionLossWeight = 6,
         ImageFirstShare = 0.3,
     };
 
