@@ -1,4 +1,5 @@
 // The codec that leaves pixels as they are: latents are the picture itself, [3, H, W] in [−1, 1].
+using Microsoft.ML.Transfusion.Torch;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion.Codecs;
@@ -11,5 +12,5 @@ internal static class PixelCodec
     public static Tensor Encode(Tensor pixels) => pixels.alias();
 
     /// <summary>Latents to pixels [.., 3, H, W], clamped to [−1, 1].</summary>
-    public static Tensor Decode(Tensor latents) => latents.clamp(-1, 1);
+    public static Tensor Decode(Tensor latents) => latents.Clamp(-1, 1);
 }

@@ -64,10 +64,19 @@ internal sealed class TensorBoardLog
     private void Write(TrainingSample sample, string tag, int step)
     {
         using var scope = NewDisposeScope();
-        Tensor pictures = cat([Bytes(sample.GeneratedImage), Bytes(sample.Image)], 2);               // [3, H, 2·W]
-        _writer.add_img(tag, pictures, step, dataformats: "CHW");
+        using MLImage pictures = ImageTensors.ToImage(cat([ToTensor(sample.GeneratedImage), ToTensor(sample.Image)], 2));       // [3, H, 2·W]
+        string file = Path.Combine(Path.GetTempPath(), Path.GetRandomFileName() + ".png");        // given a tensor, the writer computes with unsafe scalars
+        try
+        {
+            pictures.Save(file);
+            _writer.add_img(tag, file, step);
+        }
+        finally
+        {
+            File.Delete(file);
+        }
         _writer.add_text(tag, $"drawn, on the left: {sample.Caption}\n\ncaptioned, on the right: {sample.GeneratedCaption}", step);
     }
 
-    private static Tensor Bytes(MLImage image) => ((ImageTensors.ToTensor(image, image.Height, image.Width) + 1) * 127.5).round().to(ScalarType.Byte);
+    private static Tensor ToTensor(MLImage image) => ImageTensors.ToTensor(image, image.Height, image.Width);
 }

@@ -1,5 +1,6 @@
 // Classifier-free guidance (Ho and Salimans 2022): away from what the model would draw for no caption, by a factor w. Its rescale (Lin et al.
 // 2023, §3.4) takes back the contrast that a large w adds.
+using Microsoft.ML.Transfusion.Torch;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion.Diffusion;
@@ -13,13 +14,13 @@ internal static class ClassifierFreeGuidance
     public static Tensor Combine(Tensor conditional, Tensor unconditional, double guidanceScale, double rescale = 0)
     {
         using var scope = NewDisposeScope();
-        Tensor guided = unconditional + guidanceScale * (conditional - unconditional);
+        Tensor guided = unconditional.Plus((conditional - unconditional).Times(guidanceScale));
         if (rescale > 0)
-            guided *= 1 - rescale + rescale * Spread(conditional) / Spread(guided);
+            guided *= (Spread(conditional).Times(rescale) / Spread(guided)).Plus(1 - rescale);
         return guided.MoveToOuterDisposeScope();
     }
 
     /// <summary>Each image's standard deviation, [N, 1, …].</summary>
     private static Tensor Spread(Tensor images) =>
-        images.std([.. Enumerable.Range(1, (int)images.dim() - 1)], keepdim: true).clamp_min(LeastSpread);
+        images.std([.. Enumerable.Range(1, (int)images.dim() - 1)], keepdim: true).ClampMin(LeastSpread);
 }

@@ -1,5 +1,6 @@
 // DPM-Solver++ (Lu et al. 2022, algorithm 2 and appendix): solves the deterministic process exactly but for the predicted image, which it
 // extrapolates in λ from the last one, two or three predictions. Good from about 10 steps.
+using Microsoft.ML.Transfusion.Torch;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -39,18 +40,21 @@ internal sealed class DpmSolverSampler : DiffusionSampler
         NoiseLevel from = _levels[step], to = _levels[step + 1];
         double h = to.Lambda - from.Lambda;                                                     // ∞ towards a clean image
         double span = IsStochastic ? 2 * h : h, decay = Math.Exp(-span);                        // fresh noise forgets twice as fast
-        Tensor next = to.Spread / from.Spread * (IsStochastic ? Math.Exp(-h) : 1) * noisySample + to.Signal * (1 - decay) * sample;
+        Tensor next = noisySample.Times(to.Spread / from.Spread * (IsStochastic ? Math.Exp(-h) : 1)).Plus(sample.Times(to.Signal * (1 - decay)));
         int order = OrderOf(step);
         if (order > 1)
         {
             (Tensor slope, Tensor? curve) = Differences(step, order, h);
             bool isMidpoint = order == 2 && _options.Type == DpmSolverType.Midpoint;
-            next += to.Signal * (isMidpoint ? (1 - decay) / 2 : (decay - 1) / span + 1) * slope;
+            next = next.Plus(slope.Times(to.Signal * (isMidpoint ? (1 - decay) / 2 : (decay - 1) / span + 1)));
             if (curve is not null)
-                next -= to.Signal * ((decay - 1 + h) / (h * h) - 0.5) * curve;
+                next -= curve.Times(to.Signal * ((decay - 1 + h) / (h * h) - 0.5));
         }
         if (IsStochastic && to.Spread > 0)
-            next += to.Spread * Math.Sqrt(1 - decay) * (noise ?? throw new ArgumentNullException(nameof(noise), "Stochastic DPM-Solver++ adds noise at every step but the last."));
+        {
+            noise = noise ?? throw new ArgumentNullException(nameof(noise), "Stochastic DPM-Solver++ adds noise at every step but the last.");
+            next = next.Plus(noise.Times(to.Spread * Math.Sqrt(1 - decay)));
+        }
         return next.MoveToOuterDisposeScope();
     }
 
@@ -75,12 +79,12 @@ internal sealed class DpmSolverSampler : DiffusionSampler
     {
         double Ratio(int back) => (_levels[step - back].Lambda - _levels[step - back - 1].Lambda) / h;
         double r0 = Ratio(0);
-        Tensor recent = (_samples[step]! - _samples[step - 1]!) / r0;
+        Tensor recent = (_samples[step]! - _samples[step - 1]!).DividedBy(r0);
         if (order == 2)
             return (recent, null);
         double r1 = Ratio(1);
-        Tensor earlier = (_samples[step - 1]! - _samples[step - 2]!) / r1;
-        Tensor curve = (recent - earlier) / (r0 + r1);
-        return (recent + r0 * curve, curve);
+        Tensor earlier = (_samples[step - 1]! - _samples[step - 2]!).DividedBy(r1);
+        Tensor curve = (recent - earlier).DividedBy(r0 + r1);
+        return (recent.Plus(curve.Times(r0)), curve);
     }
 }

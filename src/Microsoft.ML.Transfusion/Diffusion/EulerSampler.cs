@@ -1,5 +1,6 @@
 // Flow matching's ordinary differential equation dx/dσ = v, solved by Euler's method from noise (σ = 1) to the image (σ = 0)
 // (Liu et al. 2022; the shift towards high noise: Esser et al. 2024, eq. 23).
+using Microsoft.ML.Transfusion.Torch;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion.Diffusion;
@@ -14,8 +15,8 @@ internal sealed class EulerSampler(IReadOnlyList<double> sigmas, int numberOfTra
         using var scope = NewDisposeScope();
         double sigma = sigmas[step], next = sigmas[step + 1];
         if (double.IsFinite(sampleBound))                   // towards the clipped image instead
-            prediction = (noisySample - (noisySample - sigma * prediction).clamp(-sampleBound, sampleBound)) / sigma;
-        return (noisySample + (next - sigma) * prediction).MoveToOuterDisposeScope();
+            prediction = (noisySample - (noisySample - prediction.Times(sigma)).Clamp(-sampleBound, sampleBound)).DividedBy(sigma);
+        return noisySample.Plus(prediction.Times(next - sigma)).MoveToOuterDisposeScope();
     }
 
     /// <summary>

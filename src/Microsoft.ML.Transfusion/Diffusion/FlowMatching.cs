@@ -1,5 +1,6 @@
 // Flow matching on straight paths (Lipman et al. 2023; Liu et al. 2022): x_σ = (1 − σ) · x_0 + σ · ε, whose velocity dx/dσ = ε − x_0 the network
 // learns. σ = t / T is any number in [0, 1].
+using Microsoft.ML.Transfusion.Torch;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion.Diffusion;
@@ -11,8 +12,8 @@ internal sealed class FlowMatching(DiffusionConfig config) : DiffusionProcess
     public override Tensor AddNoise(Tensor sample, Tensor noise, Tensor timesteps)
     {
         using var scope = NewDisposeScope();
-        Tensor sigma = (timesteps.to(ScalarType.Float32) / _total).view([-1, .. Enumerable.Repeat(1L, (int)sample.dim() - 1)]);
-        return ((1 - sigma) * sample + sigma * noise).MoveToOuterDisposeScope();
+        Tensor sigma = timesteps.to(ScalarType.Float32).DividedBy(_total).view([-1, .. Enumerable.Repeat(1L, (int)sample.dim() - 1)]);
+        return ((-sigma).Plus(1) * sample).Plus(sigma * noise).MoveToOuterDisposeScope();
     }
 
     public override Tensor Target(Tensor sample, Tensor noise, Tensor timesteps) => noise - sample;
@@ -20,7 +21,7 @@ internal sealed class FlowMatching(DiffusionConfig config) : DiffusionProcess
     public override Tensor Loss(Tensor prediction, Tensor target, Tensor timesteps)
     {
         using var scope = NewDisposeScope();
-        return (prediction - target).square().flatten(1).mean([1]).MoveToOuterDisposeScope();
+        return (prediction - target).Squared().flatten(1).mean([1]).MoveToOuterDisposeScope();
     }
 
     public override DiffusionSampler CreateSampler(GenerationOptions options, double sampleBound = ImageBound)

@@ -1,4 +1,5 @@
 // The forward process q(x_t | x_0) of DDPM (Ho et al. 2020, eq. 4), what the network is asked to predict of it, and the loss of that.
+using Microsoft.ML.Transfusion.Torch;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion.Diffusion;
@@ -20,9 +21,9 @@ internal sealed class GaussianDiffusion : DiffusionProcess
         Tensor alphasCumprod = tensor(Schedule.AlphasCumprod);
         Tensor ToTable(Tensor values) => values.to(ScalarType.Float32).to(device).DetachFromDisposeScope();
         _signal = ToTable(alphasCumprod.sqrt());
-        _spread = ToTable((1 - alphasCumprod).sqrt());
+        _spread = ToTable((-alphasCumprod).Plus(1).sqrt());
         PredictionType target = config.LossTarget ?? config.Prediction;
-        _lossWeight = ToTable((ErrorPerSample(target, alphasCumprod) / ErrorPerSample(config.Prediction, alphasCumprod)).square());
+        _lossWeight = ToTable((ErrorPerSample(target, alphasCumprod) / ErrorPerSample(config.Prediction, alphasCumprod)).Squared());
     }
 
     public NoiseSchedule Schedule { get; }
@@ -31,7 +32,7 @@ internal sealed class GaussianDiffusion : DiffusionProcess
     public override Tensor AddNoise(Tensor sample, Tensor noise, Tensor timesteps)
     {
         using var scope = NewDisposeScope();
-        return (At(_signal, timesteps, sample) * sample + At(_spread, timesteps, sample) * noise).MoveToOuterDisposeScope();
+        return (At(_signal, timesteps, sample) * sample).Plus(At(_spread, timesteps, sample) * noise).MoveToOuterDisposeScope();
     }
 
     public override Tensor Target(Tensor sample, Tensor noise, Tensor timesteps)
@@ -50,7 +51,7 @@ internal sealed class GaussianDiffusion : DiffusionProcess
     public override Tensor Loss(Tensor prediction, Tensor target, Tensor timesteps)
     {
         using var scope = NewDisposeScope();
-        Tensor error = (prediction - target).square().flatten(1).mean([1]);                  // [N]
+        Tensor error = (prediction - target).Squared().flatten(1).mean([1]);                  // [N]
         return (error * _lossWeight.index_select(0, timesteps)).MoveToOuterDisposeScope();
     }
 
@@ -62,14 +63,14 @@ internal sealed class GaussianDiffusion : DiffusionProcess
         (double signal, double spread) = level;
         (Tensor sample, Tensor noise) = _config.Prediction switch
         {
-            PredictionType.Epsilon => ((noisySample - spread * prediction) / signal, prediction.alias()),
-            PredictionType.Velocity => (signal * noisySample - spread * prediction, signal * prediction + spread * noisySample),
-            _ => (prediction.alias(), (noisySample - signal * prediction) / spread),
+            PredictionType.Epsilon => ((noisySample - prediction.Times(spread)).DividedBy(signal), prediction.alias()),
+            PredictionType.Velocity => (noisySample.Times(signal) - prediction.Times(spread), prediction.Times(signal).Plus(noisySample.Times(spread))),
+            _ => (prediction.alias(), (noisySample - prediction.Times(signal)).DividedBy(spread)),
         };
         if (double.IsFinite(sampleBound))
         {
-            sample = sample.clamp(-sampleBound, sampleBound);
-            noise = (noisySample - signal * sample) / spread;
+            sample = sample.Clamp(-sampleBound, sampleBound);
+            noise = (noisySample - sample.Times(signal)).DividedBy(spread);
         }
         return (sample.MoveToOuterDisposeScope(), noise.MoveToOuterDisposeScope());
     }
@@ -96,11 +97,11 @@ internal sealed class GaussianDiffusion : DiffusionProcess
     /// <summary>How far a quantity moves when x₀ moves by one and x_t stays.</summary>
     private static Tensor ErrorPerSample(PredictionType quantity, Tensor alphasCumprod)
     {
-        Tensor signal = alphasCumprod.sqrt().clamp_min(MinimumSpread), spread = (1 - alphasCumprod).sqrt().clamp_min(MinimumSpread);
+        Tensor signal = alphasCumprod.sqrt().ClampMin(MinimumSpread), spread = (-alphasCumprod).Plus(1).sqrt().ClampMin(MinimumSpread);
         return quantity switch
         {
             PredictionType.Epsilon => signal / spread,
-            PredictionType.Velocity => 1 / spread,
+            PredictionType.Velocity => spread.reciprocal(),
             _ => ones_like(alphasCumprod),
         };
     }

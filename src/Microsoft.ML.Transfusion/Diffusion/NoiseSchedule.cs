@@ -1,5 +1,6 @@
 // How much noise each timestep adds, β_t, and how much signal is then left, ᾱ_t = Π (1 − β) (Ho et al. 2020; cosine: Nichol and Dhariwal 2021,
 // eq. 17; zero terminal signal: Lin et al. 2023, algorithm 1).
+using Microsoft.ML.Transfusion.Torch;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion.Diffusion;
@@ -24,13 +25,13 @@ internal sealed class NoiseSchedule
         {
             NoiseScheduleType.Cosine => tensor(Cosine(count)).to(precision),
             NoiseScheduleType.Linear => linspace(config.BetaStart ?? 1e-4, config.BetaEnd ?? 0.02, count, precision),
-            NoiseScheduleType.ScaledLinear => linspace(Math.Sqrt(config.BetaStart ?? 0.00085), Math.Sqrt(config.BetaEnd ?? 0.012), count, precision).square(),
+            NoiseScheduleType.ScaledLinear => linspace(Math.Sqrt(config.BetaStart ?? 0.00085), Math.Sqrt(config.BetaEnd ?? 0.012), count, precision).Squared(),
             _ => throw new ArgumentOutOfRangeException(nameof(config), config.Schedule, "Unknown noise schedule."),
         };
         if (config.ZeroTerminalSnr)
             betas = WithoutTerminalSignal(betas);
         Betas = ToArray(betas);
-        AlphasCumprod = ToArray((1 - betas).cumprod(0));
+        AlphasCumprod = ToArray((-betas).Plus(1).cumprod(0));
     }
 
     public int NumberOfTimesteps => Betas.Length;
@@ -65,10 +66,10 @@ internal sealed class NoiseSchedule
     /// <summary>Shifts and stretches √ᾱ so that its last value is 0 and its first one stays.</summary>
     private static Tensor WithoutTerminalSignal(Tensor betas)
     {
-        Tensor signal = (1 - betas).cumprod(0).sqrt();                                          // √ᾱ
+        Tensor signal = (-betas).Plus(1).cumprod(0).sqrt();                                          // √ᾱ
         Tensor first = signal[0], last = signal[-1];
-        Tensor alphasCumprod = ((signal - last) * (first / (first - last))).square();
-        return 1 - cat([alphasCumprod[..1], alphasCumprod[1..] / alphasCumprod[..^1]]);
+        Tensor alphasCumprod = ((signal - last) * (first / (first - last))).Squared();
+        return (-cat([alphasCumprod[..1], alphasCumprod[1..] / alphasCumprod[..^1]])).Plus(1);
     }
 
     private static double[] ToArray(Tensor table) => table.to(ScalarType.Float64).data<double>().ToArray();

@@ -2,8 +2,10 @@
 using Microsoft.ML.Transfusion.Diffusion;
 using Microsoft.ML.Transfusion.Modeling;
 using Microsoft.ML.Transfusion.Sequences;
+using Microsoft.ML.Transfusion.Torch;
 using Microsoft.ML.Transfusion.Training;
 using TorchSharp;
+using static Microsoft.ML.Transfusion.Torch.Arithmetic;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion.Evaluation;
@@ -66,7 +68,7 @@ internal static class DocumentScorer
         using var generator = new Generator(Seed, CPU);
         long[] shape = batch.Images.shape;
         using Tensor noise = noisy ? randn(shape[1..], generator: generator) : zeros(shape[1..]);
-        return new NoiseDraw(full(shape[0], timestep, ScalarType.Int64), noise.unsqueeze(0).expand(shape).contiguous());
+        return new NoiseDraw(Full([shape[0]], timestep, ScalarType.Int64), noise.unsqueeze(0).expand(shape).contiguous());
     }
 
     internal static SequenceBatch Layout(IReadOnlyList<Document> documents, bool imageFirst, TransfusionConfig config, SpecialTokens special)

@@ -1,5 +1,6 @@
 // Mean and covariance of feature vectors in one pass: blocks of rows are merged by the update of Chan et al. (1979), in 64-bit numbers, so
 // that 30,000 × 2,048 features need room for 2,048 × 2,048 numbers only and large means cost no digits.
+using Microsoft.ML.Transfusion.Torch;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -43,7 +44,7 @@ internal sealed class FeatureAccumulator : IDisposable
     {
         Merge();
         using var scope = NewDisposeScope();
-        return (_mean.data<double>().ToArray(), (_scatter / (_merged - 1)).data<double>().ToArray());
+        return (_mean.data<double>().ToArray(), _scatter.DividedBy(_merged - 1).data<double>().ToArray());
     }
 
     public void Dispose()
@@ -62,8 +63,8 @@ internal sealed class FeatureAccumulator : IDisposable
         Tensor centred = block - mean;
         Tensor shift = mean - _mean;
         double total = _merged + _inBlock;
-        _scatter.add_(centred.mT.matmul(centred)).add_(shift.outer(shift), alpha: _merged * _inBlock / total);
-        _mean.add_(shift, alpha: _inBlock / total);
+        _scatter.AddInPlace(centred.mT.matmul(centred)).AddInPlace(shift.outer(shift), factor: _merged * _inBlock / total);
+        _mean.AddInPlace(shift, factor: _inBlock / total);
         (_merged, _inBlock) = (_merged + _inBlock, 0);
     }
 }

@@ -2,6 +2,7 @@
 //     |μ₁ − μ₂|² + tr Σ₁ + tr Σ₂ − 2 tr √(Σ₁ Σ₂).
 // The last trace is the sum of the singular values of √Σ₁ √Σ₂. These exist for every covariance, so the small multiple of the identity that
 // pytorch-fid adds where the root of a singular product fails is never needed.
+using Microsoft.ML.Transfusion.Torch;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -14,17 +15,17 @@ internal static class FrechetDistance
     public static double Between(Tensor mean, Tensor covariance, Tensor otherMean, Tensor otherCovariance)
     {
         using var scope = NewDisposeScope();
-        double means = (mean - otherMean).square().sum().ToDouble();
-        double root = linalg.svdvals(SquareRoot(covariance).matmul(SquareRoot(otherCovariance))).sum().ToDouble();
-        return means + covariance.trace().ToDouble() + otherCovariance.trace().ToDouble() - 2 * root;
+        double means = (mean - otherMean).Squared().sum().AsDouble();
+        double root = linalg.svdvals(SquareRoot(covariance).matmul(SquareRoot(otherCovariance))).sum().AsDouble();
+        return means + covariance.trace().AsDouble() + otherCovariance.trace().AsDouble() - 2 * root;
     }
 
     /// <summary>The symmetric root of a covariance. Eigenvalues that rounding made of zeros, negative ones among them, are zeros again.</summary>
     private static Tensor SquareRoot(Tensor covariance)
     {
         (Tensor values, Tensor vectors) = linalg.eigh(covariance);
-        double rounding = values.abs().max().ToDouble() * values.shape[0] * Math.ScaleB(1, -52);
-        Tensor roots = values.where(values > rounding, zeros_like(values)).sqrt();
+        double rounding = values.abs().max().AsDouble() * values.shape[0] * Math.ScaleB(1, -52);
+        Tensor roots = values.where(values.IsAbove(rounding), zeros_like(values)).sqrt();
         return (vectors * roots).matmul(vectors.mT);
     }
 }

@@ -2,7 +2,9 @@
 using Microsoft.ML.Transfusion.Diffusion;
 using Microsoft.ML.Transfusion.Modeling;
 using Microsoft.ML.Transfusion.Sequences;
+using Microsoft.ML.Transfusion.Torch;
 using TorchSharp;
+using static Microsoft.ML.Transfusion.Torch.Arithmetic;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion.Generation;
@@ -46,7 +48,7 @@ internal sealed class GenerationSession : IDisposable
     public Tensor Denoise(Tensor noisy, double timestep)
     {
         using var scope = NewDisposeScope();
-        Tensor timesteps = full(noisy.shape[0], timestep, ScalarType.Float32, _network.Device);
+        Tensor timesteps = Full([noisy.shape[0]], timestep, ScalarType.Float32, _network.Device);
         Tensor embedded = _network.EmbedPatches(Patches.Patchify(noisy, _image.PatchSize), timesteps);
         Tensor prediction = _network.PredictPatches(_network.Forward(embedded, mask: null, _cache));
         return Patches.Unpatchify(prediction, _image.PatchSize, _image.ImageHeight, _image.ImageWidth).MoveToOuterDisposeScope();

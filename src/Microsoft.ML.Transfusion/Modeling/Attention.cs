@@ -1,7 +1,9 @@
 // Scaled dot-product attention, three ways to the same numbers: with a dense mask, by segments without one, and by hand where a fused
 // kernel is slow (bfloat16 training on a CPU, where flash attention's backward pass makes thousands of tiny products).
 using Microsoft.ML.Transfusion.Sequences;
+using Microsoft.ML.Transfusion.Torch;
 using TorchSharp;
+using static Microsoft.ML.Transfusion.Torch.Arithmetic;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn.functional;
 
@@ -48,15 +50,15 @@ internal static class Attention
 
     /// <summary>−∞ where a key stands after a text run's query, 0 elsewhere; [T, S].</summary>
     private static Tensor LaterPositions(ImageSpan text, Tensor like) =>
-        full(text.Length, text.End, float.NegativeInfinity, like.dtype, like.device).triu(text.Start + 1);
+        Full([text.Length, text.End], double.NegativeInfinity, like.dtype, like.device).triu(text.Start + 1);
 
     /// <summary>The formula as it stands; whatever the mask leaves out must be in it as −∞.</summary>
     internal static Tensor ByHand(Tensor queries, Tensor keys, Tensor values, Tensor? additiveMask)
     {
         using var scope = NewDisposeScope();
-        Tensor scores = matmul(queries * (1 / Math.Sqrt(queries.shape[3])), keys.transpose(2, 3));           // [B, H, T, S]
+        Tensor scores = matmul(queries.Times(1 / Math.Sqrt(queries.shape[3])), keys.transpose(2, 3));           // [B, H, T, S]
         if (additiveMask is not null)
-            scores = scores + additiveMask;
+            scores = scores.Plus(additiveMask);
         return matmul(softmax(scores, -1), values).MoveToOuterDisposeScope();
     }
 }

@@ -1,4 +1,5 @@
 // Image patches into the transformer: the timestep embedding is added to every patch vector, then one linear layer (Transfusion §4.1).
+using Microsoft.ML.Transfusion.Torch;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
@@ -27,9 +28,9 @@ internal sealed class PatchEmbedding : nn.Module
     public Tensor Forward(Tensor patches, Tensor timesteps)
     {
         using var scope = NewDisposeScope();
-        Tensor embedded = _projection.forward(patches.to(_projection.weight.dtype) + _time.forward(timesteps).unsqueeze(1));
+        Tensor embedded = _projection.forward(patches.to(_projection.weight.dtype).Plus(_time.forward(timesteps).unsqueeze(1)));
         if (_position is not null)
-            embedded = embedded + _position;
+            embedded = embedded.Plus(_position);
         return embedded.MoveToOuterDisposeScope();
     }
 }

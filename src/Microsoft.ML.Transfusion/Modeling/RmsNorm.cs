@@ -42,7 +42,7 @@ internal sealed class RmsNorm : nn.Module<Tensor, Tensor>
                 return output.MoveToOuterDisposeScope();
             }
             Tensor wide = input.to(ScalarType.Float32);
-            Tensor scale = wide.square().mean([-1], keepdim: true).add_((double)vars[2]).rsqrt_();    // [.., 1]
+            Tensor scale = wide.Squared().mean([-1], keepdim: true).AddInPlace((double)vars[2]).rsqrt_();    // [.., 1]
             ctx.save_for_backward([input, weight, scale]);
             scale.MoveToOuterDisposeScope();
             return (wide * scale).to(input.dtype).mul_(weight).MoveToOuterDisposeScope();
@@ -63,7 +63,7 @@ internal sealed class RmsNorm : nn.Module<Tensor, Tensor>
             Tensor gradient = grad_output * normalized;
             Tensor? weightGradient = weight.requires_grad ? gradient.reshape(-1, weight.shape[0]).sum(dim: 0) : null;
             Tensor mean = gradient.mul_(weight).mean([-1], keepdim: true);
-            Tensor inputGradient = normalized.mul_(mean).neg_().add_(grad_output * weight).mul_(scale);
+            Tensor inputGradient = normalized.mul_(mean).neg_().AddInPlace(grad_output * weight).mul_(scale);
             return
             [
                 inputGradient.to(input.dtype).MoveToOuterDisposeScope(),

@@ -1,6 +1,8 @@
 // The timestep as a vector: sinusoids of geometric frequencies (Ho et al. 2020), then a two-layer perceptron.
+using Microsoft.ML.Transfusion.Torch;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
+using static Microsoft.ML.Transfusion.Torch.Arithmetic;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion.Modeling;
@@ -37,7 +39,7 @@ internal sealed class TimestepEmbedding : nn.Module<Tensor, Tensor>
     internal static Tensor Sinusoids(Tensor timesteps, int size)
     {
         using var scope = NewDisposeScope();
-        Tensor exponents = arange(size / 2, ScalarType.Float32, timesteps.device) * -Math.Log(MaxPeriod) / (size / 2);
+        Tensor exponents = Arange(size / 2, ScalarType.Float32, timesteps.device).Times(-Math.Log(MaxPeriod)).DividedBy(size / 2);
         Tensor angles = outer(timesteps.to(ScalarType.Float32), exponents.exp());
         return cat([angles.cos(), angles.sin()], 1).MoveToOuterDisposeScope();
     }

@@ -1,4 +1,5 @@
 // One Llama block: x + attention(norm(x)), then x + feed-forward(norm(x)).
+using Microsoft.ML.Transfusion.Torch;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
 
@@ -28,8 +29,8 @@ internal sealed class TransformerBlock : nn.Module
     public Tensor Forward(Tensor hidden, AttentionContext context, int layer)
     {
         using var scope = NewDisposeScope();
-        hidden = hidden + _attention.Forward(_attentionNorm.forward(hidden), context, layer);
-        hidden = hidden + _feedForward.forward(_feedForwardNorm.forward(hidden));
+        hidden = hidden.Plus(_attention.Forward(_attentionNorm.forward(hidden), context, layer));
+        hidden = hidden.Plus(_feedForward.forward(_feedForwardNorm.forward(hidden)));
         return hidden.MoveToOuterDisposeScope();
     }
 }

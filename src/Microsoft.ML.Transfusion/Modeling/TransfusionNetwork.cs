@@ -115,7 +115,7 @@ internal sealed class TransfusionNetwork : nn.Module
         {
             bool endsInResidual = name.EndsWith("o_proj.weight", StringComparison.Ordinal) || name.EndsWith("down_proj.weight", StringComparison.Ordinal);
             if (name.Contains("norm", StringComparison.Ordinal))
-                parameter.fill_(1);
+                parameter.FillInPlace(1);
             else if (name.StartsWith("patch_head", StringComparison.Ordinal) || name.EndsWith("bias", StringComparison.Ordinal))
                 parameter.zero_();
             else

@@ -1,4 +1,5 @@
 // Who may attend to whom (Transfusion §3, figure 4): every position sees those before it, and every patch sees all patches of its own image.
+using Microsoft.ML.Transfusion.Torch;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion.Sequences;
@@ -58,7 +59,7 @@ internal sealed class TransfusionMask
     {
         using var scope = NewDisposeScope();
         Tensor mask = zeros(_imagesOfRow.Count, 1, Length, Length, dtype, device)
-            .masked_fill_(ones(Length, Length, ScalarType.Bool, device).triu(1), float.NegativeInfinity);
+            .FillInPlace(ones(Length, Length, ScalarType.Bool, device).triu(1), float.NegativeInfinity);
         for (int row = 0; row < _imagesOfRow.Count; row++)
             foreach (ImageSpan image in _imagesOfRow[row])
                 mask[row, 0].narrow(0, image.Start, image.Length).narrow(1, image.Start, image.Length).zero_();

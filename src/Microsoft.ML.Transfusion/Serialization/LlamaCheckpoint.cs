@@ -2,6 +2,7 @@
 // path; and the way back, in Hugging Face's layout.
 using Microsoft.ML.Transfusion.Modeling;
 using Microsoft.ML.Transfusion.Tokenization;
+using Microsoft.ML.Transfusion.Torch;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -69,7 +70,7 @@ internal sealed class LlamaCheckpoint
             if (name is not ("embed_tokens.weight" or "lm_head.weight") || table.shape[0] == Table.Rows)
                 continue;
             Tensor known = table.narrow(0, 0, Table.Rows), added = table.narrow(0, Table.Rows, table.shape[0] - Table.Rows);
-            Tensor mean = known.mean([0]), spread = (known - mean).square().mean([0]).sqrt();        // [D]
+            Tensor mean = known.mean([0]), spread = (known - mean).Squared().mean([0]).sqrt();        // [D]
             added.copy_(randn(added.shape, generator: generator) * spread.cpu() + mean.cpu());
         }
     }

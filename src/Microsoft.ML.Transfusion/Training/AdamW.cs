@@ -27,7 +27,7 @@ internal sealed class AdamW : IDisposable
     {
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
-        _step.add_(1);
+        _step.Increment();
         long decayed = _parameters.DecayedCount;
         Update(_start, decayed - _start, learningRate, _config.WeightDecay);
         Update(decayed, _parameters.Master.shape[0] - decayed, learningRate, weightDecay: 0);

@@ -1,4 +1,5 @@
 // The average of the weights over recent steps: what a finished model uses, since single steps of diffusion training are noisy.
+using Microsoft.ML.Transfusion.Torch;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -16,7 +17,7 @@ internal sealed class ExponentialMovingAverage(Tensor weights, double decay) : I
     {
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
-        long updates = _updates.add_(1).ToInt64();
+        long updates = _updates.Increment().AsInt64();
         double effective = Math.Min(decay, (1.0 + updates) / (10.0 + updates));
         Average.lerp_(weights, (float)(1 - effective));
     }

@@ -1,4 +1,5 @@
 // Scales a gradient down where its norm is above a bound (Pascanu et al. 2013).
+using Microsoft.ML.Transfusion.Torch;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -14,9 +15,9 @@ internal static class GradientClipping
     {
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
-        double norm = gradient.norm().ToDouble();
+        double norm = gradient.norm().AsDouble();
         if (norm > maxNorm)
-            gradient.mul_(maxNorm / (norm + Epsilon));
+            gradient.MultiplyInPlace(maxNorm / (norm + Epsilon));
         return norm;
     }
 }

@@ -1,5 +1,6 @@
 // Muon (Jordan et al. 2024): momentum for the blocks' weight matrices, each update replaced by the nearest orthogonal matrix, so that every
 // direction of a matrix learns at one speed. Scaled to AdamW's usual update size (Liu et al. 2025), so both share a learning rate.
+using Microsoft.ML.Transfusion.Torch;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion.Training;
@@ -30,10 +31,10 @@ internal sealed class Muon : IDisposable
         foreach (MatrixStack stack in _stacks)
         {
             using var scope = NewDisposeScope();
-            stack.Momentum.mul_(Momentum).add_(stack.Gradient);
-            Tensor update = Orthogonalize(stack.Gradient.add(stack.Momentum, alpha: Momentum), _dtype);     // Nesterov's look-ahead
+            stack.Momentum.MultiplyInPlace(Momentum).AddInPlace(stack.Gradient);
+            Tensor update = Orthogonalize(stack.Gradient.Plus(stack.Momentum, factor: Momentum), _dtype);     // Nesterov's look-ahead
             double scale = UpdateSize * Math.Sqrt(Math.Max(update.shape[1], update.shape[2]));
-            stack.Weights.mul_(1 - learningRate * _weightDecay).add_(update, alpha: -learningRate * scale);
+            stack.Weights.MultiplyInPlace(1 - learningRate * _weightDecay).AddInPlace(update, factor: -learningRate * scale);
         }
     }
 
@@ -52,7 +53,7 @@ internal sealed class Muon : IDisposable
     {
         using var scope = NewDisposeScope();
         bool tall = matrices.shape[1] > matrices.shape[2];
-        Tensor x = (matrices * (matrices.square().sum([1, 2], keepdim: true) + 1e-14).rsqrt()).to(dtype);
+        Tensor x = (matrices * matrices.Squared().sum([1, 2], keepdim: true).Plus(1e-14).rsqrt()).to(dtype);
         if (tall)
             x = x.transpose(1, 2);
         for (int i = 0; i < Iterations; i++)
@@ -60,7 +61,7 @@ internal sealed class Muon : IDisposable
             using var step = NewDisposeScope();
             // x ← (3.4445·I + a·(2.0315·a − 4.775·I))·x with a = x·xᵀ: the coefficients rise fastest from small singular values.
             Tensor a = bmm(x, x.transpose(1, 2));
-            Tensor polynomial = bmm(a, AddToDiagonal(a * 2.0315, -4.7750));
+            Tensor polynomial = bmm(a, AddToDiagonal(a.Times(2.0315), -4.7750));
             x = bmm(AddToDiagonal(polynomial, 3.4445), x).MoveToOuterDisposeScope();
         }
         return (tall ? x.transpose(1, 2) : x).to(ScalarType.Float32).MoveToOuterDisposeScope();
@@ -68,7 +69,7 @@ internal sealed class Muon : IDisposable
 
     private static Tensor AddToDiagonal(Tensor matrices, double value)
     {
-        matrices.diagonal(0, 1, 2).add_(value);
+        matrices.diagonal(0, 1, 2).AddInPlace(value);
         return matrices;
     }
 

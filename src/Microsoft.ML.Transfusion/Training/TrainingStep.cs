@@ -1,6 +1,7 @@
 // One optimizer step: loss → backward → clip → update. A step whose loss or gradient is not finite moves nothing.
 using Microsoft.ML.Transfusion.Diffusion;
 using Microsoft.ML.Transfusion.Modeling;
+using Microsoft.ML.Transfusion.Torch;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -49,7 +50,7 @@ internal sealed class TrainingStep(TrainingState state, TransfusionConfig config
         Tensor total = loss.Total(config.Diffusion.DiffusionLossWeight, whole.Sequences.Targets.shape[0], whole.Sequences.MaxTimesteps.Length);
         if (total.requires_grad)
             total.backward();
-        return new LossSums(loss.LanguageLoss?.sum().ToDouble() ?? 0, loss.DiffusionLoss?.sum().ToDouble() ?? 0, total.requires_grad);
+        return new LossSums(loss.LanguageLoss?.sum().AsDouble() ?? 0, loss.DiffusionLoss?.sum().AsDouble() ?? 0, total.requires_grad);
     }
 
     public void Dispose()

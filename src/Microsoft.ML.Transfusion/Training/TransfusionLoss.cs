@@ -2,6 +2,7 @@
 using Microsoft.ML.Transfusion.Diffusion;
 using Microsoft.ML.Transfusion.Modeling;
 using Microsoft.ML.Transfusion.Sequences;
+using Microsoft.ML.Transfusion.Torch;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion.Training;
@@ -16,8 +17,8 @@ internal readonly record struct LossParts(Tensor? LanguageLoss, Tensor? Diffusio
     /// <summary>A share of a batch: its part of the means over the whole batch's tokens and images.</summary>
     public Tensor Total(double diffusionLossWeight, long tokens, long images)
     {
-        Tensor language = LanguageLoss?.sum().div(tokens) ?? zeros([]), diffusion = DiffusionLoss?.sum().div(images) ?? zeros([]);
-        return language + diffusion * diffusionLossWeight;
+        Tensor language = LanguageLoss?.sum().DividedBy(tokens) ?? zeros([]), diffusion = DiffusionLoss?.sum().DividedBy(images) ?? zeros([]);
+        return language.Plus(diffusion.Times(diffusionLossWeight));
     }
 }
 
@@ -33,12 +34,12 @@ internal sealed record NoiseDraw(Tensor Timesteps, Tensor Noise)
         Tensor limits = tensor(batch.MaxTimesteps, ScalarType.Float32);
         if (config.Timesteps == TimestepDistribution.LogitNormal)
         {
-            Tensor normal = randn(batch.MaxTimesteps.Length, generator: generator) * config.TimestepSpread + config.TimestepMean;
-            share = where(limits < config.NumberOfTrainTimesteps, share, normal.sigmoid());                 // what is to be described is not noised more
+            Tensor normal = randn(batch.MaxTimesteps.Length, generator: generator).Times(config.TimestepSpread).Plus(config.TimestepMean);
+            share = where(limits.IsBelow(config.NumberOfTrainTimesteps), share, normal.sigmoid());                 // what is to be described is not noised more
         }
         Tensor timesteps = config.Objective == DiffusionObjective.FlowMatching
-            ? share * where(limits < config.NumberOfTrainTimesteps, limits - 1, limits)                     // any number up to the limit, or to pure noise
-            : minimum((share * limits).to(ScalarType.Int64), limits.to(ScalarType.Int64) - 1);
+            ? share * where(limits.IsBelow(config.NumberOfTrainTimesteps), limits.Minus(1), limits)                     // any number up to the limit, or to pure noise
+            : minimum((share * limits).to(ScalarType.Int64), limits.Minus(1).to(ScalarType.Int64));
         return new NoiseDraw(timesteps.MoveToOuterDisposeScope(), randn(batch.Images!.shape, generator: generator).MoveToOuterDisposeScope());
     }
 }

@@ -2,6 +2,7 @@
 using Microsoft.ML.Transfusion.Diffusion;
 using Microsoft.ML.Transfusion.Modeling;
 using Microsoft.ML.Transfusion.Sequences;
+using Microsoft.ML.Transfusion.Torch;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -25,9 +26,9 @@ internal static class Validation
             using SequenceBatch batch = SequenceBatch.Create([.. chunk.Select(document => Arrangement.AsIs(document, config.Diffusion))], special, config.Image.PatchCount);
             NoiseDraw? draw = batch.Images is null ? null : NoiseDraw.Random(batch, config.Diffusion with { Timesteps = TimestepDistribution.Uniform }, generator);
             LossParts loss = TransfusionLoss.Compute(network, diffusion, batch, config.Image, draw);
-            language += loss.LanguageLoss?.sum().ToDouble() ?? 0;
+            language += loss.LanguageLoss?.sum().AsDouble() ?? 0;
             tokens += batch.Targets.shape[0];
-            images += loss.DiffusionLoss?.sum().ToDouble() ?? 0;
+            images += loss.DiffusionLoss?.sum().AsDouble() ?? 0;
             imageCount += batch.MaxTimesteps.Length;
         }
         return (language / tokens, images / imageCount);

@@ -1,0 +1,42 @@
+// Arithmetic between tensors and numbers while another thread forces collections: the scalars must outlive the calls that read them.
+using Microsoft.ML.Transfusion.Torch;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Transfusion.Tests.Torch;
+
+public class ArithmeticTests
+{
+    [Fact]
+    public void Results_are_right_while_the_garbage_collector_runs()
+    {
+        const int Rounds = 2_000;
+        using var scope = NewDisposeScope();
+        Tensor one = torch.ones(1, dtype: ScalarType.BFloat16);
+        using var done = new CancellationTokenSource();
+        var collector = new Thread(() =>
+        {
+            while (!done.IsCancellationRequested)
+            {
+                GC.Collect(0, GCCollectionMode.Forced, blocking: true);
+                GC.WaitForPendingFinalizers();
+            }
+        });
+        collector.Start();
+        try
+        {
+            for (int round = 0; round < Rounds; round++)
+            {
+                using var step = NewDisposeScope();
+                Tensor result = one.Plus(one).Times(4).Minus(2).DividedBy(2);                                   // 3
+                result.AddInPlace(one, factor: 0.5).AddInPlace(-0.5).MultiplyInPlace(2).FillInPlace(result.IsAbove(100), 7);
+                Assert.Equal(6, result.Clamp(0, 10).AsDouble());
+            }
+        }
+        finally
+        {
+            done.Cancel();
+            collector.Join();
+        }
+    }
+}
