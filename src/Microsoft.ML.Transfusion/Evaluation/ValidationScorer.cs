@@ -4,6 +4,7 @@ using Microsoft.ML.Transfusion.Diffusion;
 using Microsoft.ML.Transfusion.Modeling;
 using Microsoft.ML.Transfusion.Sequences;
 using Microsoft.ML.Transfusion.Training;
+using Microsoft.ML.Transfusion.Torch;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -28,14 +29,14 @@ internal static class ValidationScorer
         {
             using var scope = NewDisposeScope();
             using SequenceBatch read = DocumentScorer.Layout(chunk, imageFirst: true, config, special), drawn = DocumentScorer.Layout(chunk, imageFirst: false, config, special);
-            language += TransfusionLoss.Compute(network, diffusion, read, config.Image, DocumentScorer.Draw(read, timestep: 0, noisy: false)).LanguageLoss?.sum().ToDouble() ?? 0;
+            language += TransfusionLoss.Compute(network, diffusion, read, config.Image, DocumentScorer.Draw(read, timestep: 0, noisy: false)).LanguageLoss?.sum().AsDouble() ?? 0;
             tokens += read.Targets.shape[0];
             images += drawn.MaxTimesteps.Length;
             for (int level = 0; level < Spreads.Length && drawn.Images is not null; level++)
             {
                 (int timestep, double weight) = TimestepOf(Spreads[level], diffusion, config.Diffusion);
                 NoiseDraw? draw = DocumentScorer.Draw(drawn, timestep, noisy: true);
-                errors[level] += weight * TransfusionLoss.Compute(network, diffusion, drawn, config.Image, draw).DiffusionLoss!.sum().ToDouble();
+                errors[level] += weight * TransfusionLoss.Compute(network, diffusion, drawn, config.Image, draw).DiffusionLoss!.sum().AsDouble();
             }
         }
         return new TransfusionValidationMetrics

@@ -1,4 +1,5 @@
 // Some rows of a batch as a batch of their own.
+using Microsoft.ML.Transfusion.Torch;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion.Sequences;
@@ -15,14 +16,14 @@ internal sealed partial class SequenceBatch
         // A position is a token or a patch, so the patches before a row say how many tokens are.
         int firstToken = firstRow * length - firstImage * patchCount, tokens = rows * length - images * patchCount;
         Tensor order = Order.narrow(0, firstRow * length, rows * length);
-        Tensor isToken = order < TokenIds.shape[0];
-        Tensor ofPatch = order - (TokenIds.shape[0] + firstImage * patchCount - tokens);
+        Tensor isToken = order.IsBelow(TokenIds.shape[0]);
+        Tensor ofPatch = order.Minus(TokenIds.shape[0] + firstImage * patchCount - tokens);
         static Tensor Kept(Tensor tensor) => tensor.clone().DetachFromDisposeScope();
         return new SequenceBatch(
-            Mask.Slice(firstRow, rows), rows, Kept(TokenIds.narrow(0, firstToken, tokens)), where(isToken, order - firstToken, ofPatch).DetachFromDisposeScope(),
+            Mask.Slice(firstRow, rows), rows, Kept(TokenIds.narrow(0, firstToken, tokens)), where(isToken, order.Minus((long)firstToken), ofPatch).DetachFromDisposeScope(),
             images == 0 ? null : Kept(Images!.narrow(0, firstImage, images)),
-            Kept(ImagePositions.narrow(0, firstImage * patchCount, images * patchCount) - firstRow * length),
-            Kept(TargetPositions.narrow(0, firstTarget, targets) - firstRow * length), Kept(Targets.narrow(0, firstTarget, targets)),
+            Kept(ImagePositions.narrow(0, firstImage * patchCount, images * patchCount).Minus((long)firstRow * length)),
+            Kept(TargetPositions.narrow(0, firstTarget, targets).Minus((long)firstRow * length)), Kept(Targets.narrow(0, firstTarget, targets)),
             MaxTimesteps[firstImage..(firstImage + images)],
             [.. RowOfImage[firstImage..(firstImage + images)].Select(row => row - firstRow)], TargetsOfRow[firstRow..(firstRow + rows)]);
     }

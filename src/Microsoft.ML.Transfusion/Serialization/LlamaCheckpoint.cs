@@ -71,7 +71,7 @@ internal sealed class LlamaCheckpoint
                 continue;
             Tensor known = table.narrow(0, 0, Table.Rows), added = table.narrow(0, Table.Rows, table.shape[0] - Table.Rows);
             Tensor mean = known.mean([0]), spread = (known - mean).Squared().mean([0]).sqrt();        // [D]
-            added.copy_(randn(added.shape, generator: generator) * spread.cpu() + mean.cpu());
+            added.copy_((randn(added.shape, generator: generator) * spread.cpu()).Plus(mean.cpu()));
         }
     }
 

@@ -33,6 +33,13 @@ internal static class Arithmetic
         return left.sub(number);
     }
 
+    /// <summary>The same of whole numbers, which stay whole.</summary>
+    public static Tensor Minus(this Tensor left, long right)
+    {
+        using Scalar number = right;
+        return left.sub(number);
+    }
+
     public static Tensor Times(this Tensor left, double right)
     {
         using Scalar number = right;

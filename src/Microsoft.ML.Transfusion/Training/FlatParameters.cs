@@ -1,6 +1,7 @@
 // All trained weights of a network as views of one buffer, their gradients of another: the optimizer, the norm and the average each touch
 // memory once. Frozen weights are no part of it, so that nothing moves, decays or counts them.
 using Microsoft.ML.Transfusion.Modeling;
+using Microsoft.ML.Transfusion.Torch;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -98,7 +99,7 @@ internal sealed class FlatParameters : IDisposable
         if (!ReferenceEquals(_computedGradient, Gradient))
             Gradient.copy_(_computedGradient);
         foreach (Tensor gradient in _sharedGradients)
-            Gradient.add_(gradient);
+            Gradient.AddInPlace(gradient);
     }
 
     public void ScatterMaster()

@@ -29,7 +29,7 @@ public class ArithmeticOnlyTests
         [
             (x, y) => _ = x + y, (x, y) => x += y, (x, _) => x *= 2.0, (x, _) => x /= 2, (x, _) => _ = 1 - x, (x, _) => _ = x > 0, (x, _) => x.fill_(0.5f),
             (x, _) => _ = (double)x, (x, _) => x.ToDouble(), (x, _) => x.ToScalar(), (x, y) => x.add_(y), (x, _) => x.square(), (x, _) => x.mul(2.ToScalar()),
-            (x, _) => arange(3), (x, _) => nn.functional.mish(x), (x, y) => _ = (Func<Tensor, Tensor>)x.add,
+            (x, _) => arange(3), (x, _) => nn.functional.mish(x), (x, y) => ((Func<Tensor, Tensor>)x.add)(y),
         ];
         Assert.All(ways, way => Assert.NotEmpty(MakersIn(way.Method)));
     }
