@@ -3,8 +3,8 @@
 using Microsoft.ML.Transfusion.Diffusion;
 using Microsoft.ML.Transfusion.Modeling;
 using Microsoft.ML.Transfusion.Sequences;
-using Microsoft.ML.Transfusion.Training;
 using Microsoft.ML.Transfusion.Torch;
+using Microsoft.ML.Transfusion.Training;
 using TorchSharp;
 using static TorchSharp.torch;
 
