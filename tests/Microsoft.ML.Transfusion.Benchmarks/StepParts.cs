@@ -53,7 +53,6 @@ internal sealed class StepParts(StepShape shape, TrainingBatch batch, TrainingSt
     /// <summary>Everything after the backward pass.</summary>
     public Action Update() => () =>
     {
-        state.Parameters.ZeroGradient();
         state.Parameters.GatherGradient();
         GradientClipping.Clip(state.Parameters.Gradient, options.Optimizer.MaxGradientNorm);
         state.Update(learningRate: 0);
@@ -82,7 +81,7 @@ internal sealed class StepParts(StepShape shape, TrainingBatch batch, TrainingSt
 
     public void Dispose() => _scope.Dispose();
 
-    private bool IsFused => CpuKernel.Handles(state.Parameters.Master);
+    private bool IsFused => FusedAttention.IsFaster(_dtype, device);
 
     private Tensor? DenseMask() => state.Network.PrefersDenseMask(batch.Sequences.Mask) ? batch.Sequences.Mask.ToAdditive(_dtype, device) : null;
 

@@ -18,6 +18,9 @@ internal sealed record AttentionLayout(int Heads, int KeyValueHeads, int HeadSiz
 
 internal static class FusedAttention
 {
+    /// <summary>In 32 bit libtorch's own fused attention costs less.</summary>
+    public static bool IsFaster(ScalarType dtype, Device device) => dtype == ScalarType.BFloat16 && device.type == DeviceType.CPU;
+
     /// <summary>Queries, keys and values side by side [B, T, (H + 2·Hkv)·d], not yet turned → [B, T, H·d].</summary>
     public static Tensor Apply(Tensor queriesKeysValues, AttentionLayout layout)
     {

@@ -75,7 +75,7 @@ internal sealed class TransfusionNetwork : nn.Module
     public Tensor Forward(Tensor hidden, TransfusionMask? mask, KeyValueCache? cache = null, bool? denseMask = null)
     {
         using var scope = NewDisposeScope();
-        bool fused = mask is not null && cache is null && denseMask is null && is_grad_enabled() && CpuKernel.Handles(hidden);
+        bool fused = mask is not null && cache is null && denseMask is null && is_grad_enabled() && FusedAttention.IsFaster(hidden.dtype, hidden.device);
         bool dense = mask is not null && !fused && (denseMask ?? PrefersDenseMask(mask));
         var context = new AttentionContext(Rotary(cache?.Length ?? 0, (int)hidden.shape[1]), mask, dense ? mask!.ToAdditive(hidden.dtype, hidden.device) : null, cache)
         {

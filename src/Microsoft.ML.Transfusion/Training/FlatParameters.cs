@@ -12,8 +12,8 @@ namespace Microsoft.ML.Transfusion.Training;
 internal sealed class FlatParameters : IDisposable
 {
     private readonly Tensor _computed;                      // [N] in the compute dtype: what the network's parameters are views of
-    private readonly Tensor _computedGradient;              // [N] in the compute dtype
-    private readonly List<Tensor> _sharedGradients = [];    // [N] in the compute dtype, of networks that share the weights
+    private readonly Tensor[] _gradients;                   // each parameter's place in the gradient
+    private readonly List<Parameter[]> _computing = [];     // of the network, then of those that share the weights: as they lie in the buffers
     private readonly Dictionary<string, Tensor?> _frozen;   // as they were before the compute dtype rounded them; null where it does not
 
     /// <param name="isFrozen">Names of parameters that keep their values, bit for bit; null: there are none.</param>
@@ -36,7 +36,7 @@ internal sealed class FlatParameters : IDisposable
         Master = cat([.. parameters.Select(p => p.Value.flatten().to(ScalarType.Float32))], 0).DetachFromDisposeScope();
         Gradient = zeros_like(Master).DetachFromDisposeScope();
         _computed = same ? Master : Master.to(computeDtype).DetachFromDisposeScope();
-        _computedGradient = same ? Gradient : zeros_like(_computed).DetachFromDisposeScope();
+        _gradients = [.. Layout.Select(entry => entry.View(Gradient).DetachFromDisposeScope())];
         network.to(computeDtype);                           // after the masters were taken: it rounds
         Dictionary<string, FlatEntry> places = Layout.ToDictionary(entry => entry.Name);
         foreach ((string name, Parameter parameter) in network.named_parameters())
@@ -45,8 +45,8 @@ internal sealed class FlatParameters : IDisposable
             if (place is null)
                 continue;
             parameter.set_(place.View(_computed));          // the parameter now shares the buffer's storage
-            parameter.grad = place.View(_computedGradient);
         }
+        AddComputing(network);
     }
 
     /// <summary>Where each trained parameter lies in the buffers.</summary>
@@ -79,27 +79,36 @@ internal sealed class FlatParameters : IDisposable
     {
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
-        Tensor gradient = zeros_like(_computedGradient).DetachFromDisposeScope();
-        _sharedGradients.Add(gradient);
         Dictionary<string, FlatEntry> places = Layout.ToDictionary(entry => entry.Name);
         Dictionary<string, Parameter> own = network.named_parameters().ToDictionary(p => p.name, p => p.parameter);
         foreach ((string name, Parameter parameter) in twin.named_parameters())
         {
             parameter.requires_grad = places.TryGetValue(name, out FlatEntry? place);
             parameter.set_(place?.View(_computed) ?? own[name].alias());
-            if (place is not null)
-                parameter.grad = place.View(gradient);
         }
+        AddComputing(twin);
     }
 
-    /// <summary>Sums the gradients of the network and of those that share its weights, always in the same order.</summary>
+    /// <summary>Sums the gradients of the network and of those that share its weights, always in the same order, and takes them from there.</summary>
     public void GatherGradient()
     {
         using var noGradient = no_grad();
-        if (!ReferenceEquals(_computedGradient, Gradient))
-            Gradient.copy_(_computedGradient);
-        foreach (Tensor gradient in _sharedGradients)
-            Gradient.AddInPlace(gradient);
+        for (int i = 0; i < _gradients.Length; i++)
+        {
+            bool isFirst = true;
+            foreach (Parameter[] parameters in _computing)
+            {
+                using Tensor? gradient = parameters[i].grad;
+                if (gradient is not null && isFirst)
+                    _gradients[i].copy_(gradient);
+                else if (gradient is not null)
+                    _gradients[i].AddInPlace(gradient);
+                isFirst &= gradient is null;
+            }
+            if (isFirst)
+                _gradients[i].zero_();
+        }
+        ForgetGradient();
     }
 
     public void ScatterMaster()
@@ -108,11 +117,11 @@ internal sealed class FlatParameters : IDisposable
             _computed.copy_(Master);
     }
 
-    public void ZeroGradient()
+    /// <summary>Without a gradient to add to, autograd hands over its own instead of copying it.</summary>
+    public void ForgetGradient()
     {
-        _computedGradient.zero_();
-        foreach (Tensor gradient in _sharedGradients)
-            gradient.zero_();
+        foreach (Parameter parameter in _computing.SelectMany(parameters => parameters))
+            parameter.grad = null;
     }
 
     /// <summary>Lets the network compute with other weights [N] until the result is disposed; the masters are what they were then.</summary>
@@ -148,7 +157,7 @@ internal sealed class FlatParameters : IDisposable
 
     public void Dispose()
     {
-        foreach (Tensor? tensor in (Tensor?[])[Master, Gradient, _computed, _computedGradient, .. _sharedGradients, .. _frozen.Values])
+        foreach (Tensor? tensor in (Tensor?[])[Master, Gradient, _computed, .. _gradients, .. _frozen.Values])
             tensor?.Dispose();
     }
 
@@ -161,6 +170,12 @@ internal sealed class FlatParameters : IDisposable
             parameters.ScatterMaster();
             kept.Dispose();
         }
+    }
+
+    private void AddComputing(TransfusionNetwork network)
+    {
+        Dictionary<string, Parameter> own = network.named_parameters().ToDictionary(p => p.name, p => p.parameter);
+        _computing.Add([.. Layout.Select(entry => own[entry.Name])]);
     }
 
     private static bool IsDecayed(string name, Tensor parameter) =>

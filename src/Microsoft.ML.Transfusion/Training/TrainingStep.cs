@@ -26,7 +26,7 @@ internal sealed class TrainingStep(TrainingState state, TransfusionConfig config
     {
         using var scope = NewDisposeScope();
         FlatParameters parameters = state.Parameters;
-        parameters.ZeroGradient();
+        parameters.ForgetGradient();
         LossSums loss = _replicas.Shares(batch.Sequences.Rows) == 1
             ? Backward(state.Network, batch, batch)
             : _replicas.Run(batch, (network, share) => Backward(network, share, batch)).Aggregate((sum, share) => sum + share);

@@ -35,7 +35,7 @@ public sealed class FlatParametersTests : IDisposable
                 parameter.mul_(2);
         }
 
-        flat.ZeroGradient();
+        flat.ForgetGradient();
         _network.Logits(input).square().sum().backward();
         flat.GatherGradient();
         plain.Logits(input).square().sum().backward();
@@ -47,7 +47,7 @@ public sealed class FlatParametersTests : IDisposable
             Tensor gradient = expected[entry.Name].grad?.to(ScalarType.Float32) ?? zeros(entry.Shape);
             TensorAssert.Close(gradient, entry.View(flat.Gradient), 1e-5 * Math.Max(1, gradient.abs().max().ToDouble()), entry.Name);
         }
-        flat.ZeroGradient();
+        flat.ForgetGradient();
         flat.GatherGradient();
         TensorAssert.Close(zeros_like(flat.Gradient), flat.Gradient, 0);
     }
