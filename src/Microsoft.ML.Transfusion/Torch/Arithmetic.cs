@@ -84,6 +84,13 @@ internal static class Arithmetic
         return tensor.lt(number);
     }
 
+    /// <summary>The same of whole numbers, however large.</summary>
+    public static Tensor IsBelow(this Tensor tensor, long bound)
+    {
+        using Scalar number = bound;
+        return tensor.lt(number);
+    }
+
     /// <summary>tensor ← tensor + 1, of whole numbers too.</summary>
     public static Tensor Increment(this Tensor tensor) => tensor.add_(One, One);
 

@@ -1,16 +1,19 @@
-// Arithmetic between tensors and numbers while another thread forces collections: the scalars must outlive the calls that read them.
+// Arithmetic between tensors and numbers while another thread forces collections: the scalars must outlive the calls that read them. TorchSharp's own
+// operators fail here some four times in ten thousand rounds; tests beside, whose formulas use them, could fail as well, so none runs beside.
 using Microsoft.ML.Transfusion.Torch;
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion.Tests.Torch;
 
+[CollectionDefinition(nameof(ArithmeticTests), DisableParallelization = true)]
+[Collection(nameof(ArithmeticTests))]
 public class ArithmeticTests
 {
     [Fact]
     public void Results_are_right_while_the_garbage_collector_runs()
     {
-        const int Rounds = 2_000;
+        const int Rounds = 10_000;
         using var scope = NewDisposeScope();
         Tensor one = torch.ones(1, dtype: ScalarType.BFloat16);
         using var done = new CancellationTokenSource();

@@ -1,5 +1,6 @@
 // Ten thousand spoilt files: each is read right or refused with a clean error, by every reader alike, in memory no larger than the file.
-// They keep the garbage collector busy, and TorchSharp's Scalar may be finalized while native code still reads it: so no test runs beside.
+// They keep the garbage collector busy, and in the formulas of other tests TorchSharp's Scalar may be finalized while native code still reads it
+// (see Torch/Arithmetic.cs): so no test runs beside.
 using System.Buffers.Binary;
 using System.Diagnostics;
 using System.Text.Json;
