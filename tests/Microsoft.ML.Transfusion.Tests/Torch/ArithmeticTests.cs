@@ -1,5 +1,6 @@
 // Arithmetic between tensors and numbers while another thread forces collections: the scalars must outlive the calls that read them. TorchSharp's own
-// operators fail here some four times in ten thousand rounds; tests beside, whose formulas use them, could fail as well, so none runs beside.
+// operators, once the just-in-time compiler has optimized them, fail here a few times in ten thousand rounds or end the process; before that they
+// do not, so what keeps them out of the library is ArithmeticOnlyTests. Tests beside, whose formulas use them, could fail as well: none runs beside.
 using Microsoft.ML.Transfusion.Torch;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -13,7 +14,7 @@ public class ArithmeticTests
     [Fact]
     public void Results_are_right_while_the_garbage_collector_runs()
     {
-        const int Rounds = 10_000;
+        const int Rounds = 6_000;
         using var scope = NewDisposeScope();
         Tensor one = torch.ones(1, dtype: ScalarType.BFloat16);
         using var done = new CancellationTokenSource();
