@@ -27,7 +27,7 @@ internal sealed class StepParts(StepShape shape, TrainingBatch batch, TrainingSt
         Tensor rotary = RotaryEmbedding.Table(shape.Length, _config.HeadSize, _config.RopeTheta, device);
         if (IsFused)
         {
-            var layout = new AttentionLayout(_config.NumberOfHeads, _config.KeyValueHeads, _config.HeadSize, batch.Sequences.Mask.VisibleCounts(), rotary);
+            var layout = new AttentionLayout(_config.NumberOfHeads, _config.KeyValueHeads, _config.HeadSize, batch.Sequences.Mask.VisibleCounts(), HeadRows.Turns(rotary));
             return ForwardAndBackward(_config.NumberOfLayers, inputs => FusedAttention.Apply(inputs[0], layout), Random(shape.Rows, shape.Length, layout.Width));
         }
         var context = new AttentionContext(rotary, batch.Sequences.Mask, DenseMask(), null);
@@ -62,7 +62,7 @@ internal sealed class StepParts(StepShape shape, TrainingBatch batch, TrainingSt
     public string AttentionKernel()
     {
         if (IsFused)
-            return "plain products, all between them fused";
+            return "fused, head by head in the cache";
         using var scope = NewDisposeScope();
         Tensor heads = Random(shape.Rows, _config.NumberOfHeads, shape.Length, _config.HeadSize);
         Tensor? mask = DenseMask();

@@ -10,6 +10,6 @@ namespace Microsoft.ML.Transfusion.Modeling;
 /// <param name="Cache">Keys and values of earlier positions, if there are any. A pass with a mask must start the sequence.</param>
 internal sealed record AttentionContext(Tensor RotaryTable, TransfusionMask? Mask, Tensor? AdditiveMask, KeyValueCache? Cache)
 {
-    /// <summary>For every position how many it sees, where attention is <see cref="FusedAttention"/>; else null.</summary>
-    public int[][]? VisibleCounts { get; init; }
+    /// <summary>How positions are laid out, where attention is <see cref="FusedAttention"/>; else null.</summary>
+    public AttentionLayout? Fused { get; init; }
 }

@@ -32,8 +32,8 @@ internal sealed class SelfAttention : nn.Module
     public Tensor Forward(Tensor hidden, AttentionContext context, int layer)
     {
         using var scope = NewDisposeScope();
-        if (context.VisibleCounts is { } visible)
-            return _output.forward(AttendFused(hidden, context.RotaryTable, visible)).MoveToOuterDisposeScope();
+        if (context.Fused is { } layout)
+            return _output.forward(AttendFused(hidden, layout)).MoveToOuterDisposeScope();
         (Tensor queries, Tensor keys, Tensor values) = Project(hidden, context.RotaryTable);
         if (context.Cache is { } cache)
             (keys, values) = cache.Write(layer, keys, values);
@@ -54,7 +54,7 @@ internal sealed class SelfAttention : nn.Module
         static Tensor ByHead(Tensor byPosition) => byPosition.transpose(1, 2).MoveToOuterDisposeScope();
     }
 
-    private Tensor AttendFused(Tensor hidden, Tensor rotaryTable, int[][] visible)
+    private Tensor AttendFused(Tensor hidden, AttentionLayout layout)
     {
         Tensor joined = _queriesKeysValues.forward(hidden);                                                 // [B, T, (H + 2·Hkv)·head size]
         if (_queryNorm is not null)
@@ -62,7 +62,7 @@ internal sealed class SelfAttention : nn.Module
             Tensor heads = joined.view(hidden.shape[0], hidden.shape[1], _heads + 2 * _keyValueHeads, _headSize);
             joined = cat([Normalize(heads.narrow(2, 0, _heads + _keyValueHeads)), heads.narrow(2, _heads + _keyValueHeads, _keyValueHeads)], 2).flatten(2);
         }
-        return FusedAttention.Apply(joined, new AttentionLayout(_heads, _keyValueHeads, _headSize, visible, rotaryTable));
+        return FusedAttention.Apply(joined, layout);
     }
 
     private Tensor Normalize(Tensor queriesAndKeys) => _queryNorm is null

@@ -77,9 +77,10 @@ internal sealed class TransfusionNetwork : nn.Module
         using var scope = NewDisposeScope();
         bool fused = mask is not null && cache is null && denseMask is null && is_grad_enabled() && FusedAttention.IsFaster(hidden.dtype, hidden.device);
         bool dense = mask is not null && !fused && (denseMask ?? PrefersDenseMask(mask));
-        var context = new AttentionContext(Rotary(cache?.Length ?? 0, (int)hidden.shape[1]), mask, dense ? mask!.ToAdditive(hidden.dtype, hidden.device) : null, cache)
+        Tensor rotary = Rotary(cache?.Length ?? 0, (int)hidden.shape[1]);
+        var context = new AttentionContext(rotary, mask, dense ? mask!.ToAdditive(hidden.dtype, hidden.device) : null, cache)
         {
-            VisibleCounts = fused ? mask!.VisibleCounts() : null,
+            Fused = fused ? new AttentionLayout(Config.NumberOfHeads, Config.KeyValueHeads, Config.HeadSize, mask!.VisibleCounts(), HeadRows.Turns(rotary)) : null,
         };
         for (int layer = 0; layer < _layers.Count; layer++)
             hidden = RecomputesActivations && hidden.requires_grad && is_grad_enabled()

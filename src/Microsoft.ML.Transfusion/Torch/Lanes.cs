@@ -90,7 +90,7 @@ internal static unsafe class Lanes
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Exp(Vector512<float> x)
     {
-        x = Vector512.Min(Vector512.Max(x, Vector512.Create(-87.3f)), Vector512.Create(88f));
+        x = Vector512.MinNative(Vector512.MaxNative(x, Vector512.Create(-87.3f)), Vector512.Create(88f));
         Vector512<float> power = Vector512.Round(x * 1.44269504f);
         Vector512<float> r = Vector512.FusedMultiplyAdd(power, Vector512.Create(-0.693359375f), x);
         r = Vector512.FusedMultiplyAdd(power, Vector512.Create(2.12194440e-4f), r);
@@ -101,6 +101,8 @@ internal static unsafe class Lanes
         series = Vector512.FusedMultiplyAdd(series, r, Vector512.Create(1.6666665459e-1f));
         series = Vector512.FusedMultiplyAdd(series, r, Vector512.Create(5.0000001201e-1f));
         series = Vector512.FusedMultiplyAdd(series, r * r, r + Vector512<float>.One);
+        if (Avx512F.IsSupported)
+            return Avx512F.Scale(series, power);
         Vector512<int> exponent = (Vector512.ConvertToInt32Native(power) + Vector512.Create(127)) << 23;
         return series * exponent.AsSingle();
     }
@@ -108,6 +110,25 @@ internal static unsafe class Lanes
     /// <summary>1 / (1 + e⁻ˣ).</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Sigmoid(Vector512<float> x) => Vector512<float>.One / (Vector512<float>.One + Exp(-x));
+
+    /// <summary>Pairwise, in fewer steps than <see cref="Vector512.Sum{T}"/>, which adds in the order of a loop.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Sum(Vector512<float> values)
+    {
+        Vector256<float> half = values.GetLower() + values.GetUpper();
+        Vector128<float> quarter = half.GetLower() + half.GetUpper();
+        quarter += Vector128.Shuffle(quarter, Vector128.Create(2, 3, 0, 1));
+        return quarter[0] + quarter[1];
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Largest(Vector512<float> values)
+    {
+        Vector256<float> half = Vector256.MaxNative(values.GetLower(), values.GetUpper());
+        Vector128<float> quarter = Vector128.MaxNative(half.GetLower(), half.GetUpper());
+        quarter = Vector128.MaxNative(quarter, Vector128.Shuffle(quarter, Vector128.Create(2, 3, 0, 1)));
+        return float.MaxNative(quarter[0], quarter[1]);
+    }
 
     private static Vector512<float> LoadRest<T>(void* row, int at, int size) where T : struct, ILanes
     {
