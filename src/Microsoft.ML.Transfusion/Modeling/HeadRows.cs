@@ -1,5 +1,6 @@
 // One head at neighbouring positions between a tensor, where the heads of a position lie side by side, and 32-bit rows in the cache. Rotary pairs
 // are turned on the way.
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 using Microsoft.ML.Transfusion.Torch;
@@ -43,24 +44,27 @@ internal static unsafe class HeadRows
                 Sse.Prefetch0(TFrom.Row(from, position + Ahead, fromRow));
                 Sse.Prefetch0(TTo.Row(to, position + Ahead, toRow));
             }
-            if (turns == null)
-                for (int i = 0; i < size; i += ILanes.Count)
-                    Lanes.Store<TTo>(target, i, size, Lanes.Load<TFrom>(source, i, size));
-            else
-                Turn<TFrom, TTo>(source, target, turns + 2L * position * size, direction * scale, scale, size);
+            float* own = turns + 2L * position * size;
+            int i = 0;
+            for (; i + ILanes.Count <= size; i += ILanes.Count)
+                Move<TFrom, TTo>(source, target, turns == null ? null : own, direction * scale, scale, i, size, whole: true);
+            if (i < size)
+                Move<TFrom, TTo>(source, target, turns == null ? null : own, direction * scale, scale, i, size, whole: false);
         }
     }
 
-    // (a, b) → (a·cos − b·sin, b·cos + a·sin)
-    private static void Turn<TFrom, TTo>(void* source, void* target, float* own, float direction, float scale, int size) where TFrom : struct, ILanes where TTo : struct, ILanes
+    // (a, b) → (a·cos − b·sin, b·cos + a·sin), or as they are without factors.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Move<TFrom, TTo>(void* source, void* target, float* own, float direction, float scale, int i, int size, bool whole)
+        where TFrom : struct, ILanes where TTo : struct, ILanes
     {
-        Vector512<int> swapped = Vector512.Create(1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14);
-        float* neighbour = own + size;
-        for (int i = 0; i < size; i += ILanes.Count)
+        Vector512<float> value = Lanes.Load<TFrom>(source, i, size, whole);
+        if (own != null)
         {
-            Vector512<float> value = Lanes.Load<TFrom>(source, i, size), ofNeighbours = Lanes.Load<Float32Lanes>(neighbour, i, size) * direction;
-            value = Vector512.FusedMultiplyAdd(value, Lanes.Load<Float32Lanes>(own, i, size) * scale, Vector512.Shuffle(value, swapped) * ofNeighbours);
-            Lanes.Store<TTo>(target, i, size, value);
+            Vector512<float> cosines = Lanes.Load<Float32Lanes>(own, i, size, whole) * scale, sines = Lanes.Load<Float32Lanes>(own + size, i, size, whole) * direction;
+            Vector512<float> neighbours = Vector512.Shuffle(value, Vector512.Create(1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14));
+            value = Vector512.FusedMultiplyAdd(value, cosines, neighbours * sines);
         }
+        Lanes.Store<TTo>(target, i, size, whole, value);
     }
 }

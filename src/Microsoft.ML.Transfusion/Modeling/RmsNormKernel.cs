@@ -1,4 +1,5 @@
 // RMSNorm on a CPU: one pass over a row for its statistics, one for its values, both while it is in the nearest cache.
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Microsoft.ML.Transfusion.Torch;
 using static TorchSharp.torch;
@@ -33,16 +34,29 @@ internal static unsafe class RmsNormKernel
     private static float Forward<T>(void* x, void* w, void* y, int size, double epsilon) where T : struct, ILanes
     {
         Vector512<float> squares = default;
-        for (int i = 0; i < size; i += ILanes.Count)
-        {
-            Vector512<float> value = Lanes.Load<T>(x, i, size);
-            squares = Vector512.FusedMultiplyAdd(value, value, squares);
-        }
-        float scale = (float)(1 / Math.Sqrt(Vector512.Sum(squares) / size + epsilon));
-        for (int i = 0; i < size; i += ILanes.Count)
-            Lanes.Store<T>(y, i, size, Lanes.Load<T>(x, i, size) * scale * Lanes.Load<T>(w, i, size));
+        int i = 0;
+        for (; i + ILanes.Count <= size; i += ILanes.Count)
+            squares = AddSquares<T>(squares, x, i, size, whole: true);
+        if (i < size)
+            squares = AddSquares<T>(squares, x, i, size, whole: false);
+        float scale = 1 / MathF.Sqrt(Lanes.Sum(squares) / size + (float)epsilon);
+        for (i = 0; i + ILanes.Count <= size; i += ILanes.Count)
+            Normalize<T>(x, w, y, scale, i, size, whole: true);
+        if (i < size)
+            Normalize<T>(x, w, y, scale, i, size, whole: false);
         return scale;
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> AddSquares<T>(Vector512<float> sum, void* x, int i, int size, bool whole) where T : struct, ILanes
+    {
+        Vector512<float> value = Lanes.Load<T>(x, i, size, whole);
+        return Vector512.FusedMultiplyAdd(value, value, sum);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Normalize<T>(void* x, void* w, void* y, float scale, int i, int size, bool whole) where T : struct, ILanes =>
+        Lanes.Store<T>(y, i, size, whole, Lanes.Load<T>(x, i, size, whole) * scale * Lanes.Load<T>(w, i, size, whole));
 
     private static (Tensor, Tensor) Backward<T>(Tensor gradient, Tensor input, Tensor weight, Tensor scale) where T : struct, ILanes
     {
@@ -62,14 +76,31 @@ internal static unsafe class RmsNormKernel
     private static void Backward<T>(void* g, void* x, void* w, float scale, void* dx, float* dw, int size) where T : struct, ILanes
     {
         Vector512<float> products = default;
-        for (int i = 0; i < size; i += ILanes.Count)
-        {
-            Vector512<float> ofWeight = Lanes.Load<T>(g, i, size) * Lanes.Load<T>(x, i, size) * scale;
-            Lanes.Store<Float32Lanes>(dw, i, size, Lanes.Load<Float32Lanes>(dw, i, size) + ofWeight);
-            products = Vector512.FusedMultiplyAdd(ofWeight, Lanes.Load<T>(w, i, size), products);
-        }
-        float mean = Vector512.Sum(products) / size * scale;
-        for (int i = 0; i < size; i += ILanes.Count)
-            Lanes.Store<T>(dx, i, size, (Lanes.Load<T>(g, i, size) * Lanes.Load<T>(w, i, size) - Lanes.Load<T>(x, i, size) * mean) * scale);
+        int i = 0;
+        for (; i + ILanes.Count <= size; i += ILanes.Count)
+            products = AddProducts<T>(products, g, x, w, scale, dw, i, size, whole: true);
+        if (i < size)
+            products = AddProducts<T>(products, g, x, w, scale, dw, i, size, whole: false);
+        float share = Lanes.Sum(products) / size * scale * scale;
+        for (i = 0; i + ILanes.Count <= size; i += ILanes.Count)
+            InputGradient<T>(g, x, w, scale, share, dx, i, size, whole: true);
+        if (i < size)
+            InputGradient<T>(g, x, w, scale, share, dx, i, size, whole: false);
+    }
+
+    /// <summary>Σ g·w·x·s, and on the way dw.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> AddProducts<T>(Vector512<float> sum, void* g, void* x, void* w, float scale, float* dw, int i, int size, bool whole) where T : struct, ILanes
+    {
+        Vector512<float> ofWeight = Lanes.Load<T>(g, i, size, whole) * Lanes.Load<T>(x, i, size, whole) * scale;
+        Lanes.Store<Float32Lanes>(dw, i, size, whole, Lanes.Load<Float32Lanes>(dw, i, size, whole) + ofWeight);
+        return Vector512.FusedMultiplyAdd(ofWeight, Lanes.Load<T>(w, i, size, whole), sum);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void InputGradient<T>(void* g, void* x, void* w, float scale, float share, void* dx, int i, int size, bool whole) where T : struct, ILanes
+    {
+        Vector512<float> direct = Lanes.Load<T>(g, i, size, whole) * Lanes.Load<T>(w, i, size, whole) * scale;
+        Lanes.Store<T>(dx, i, size, whole, Vector512.FusedMultiplyAdd(Lanes.Load<T>(x, i, size, whole), Vector512.Create(-share), direct));
     }
 }

@@ -1,4 +1,5 @@
 // silu(gate) · up, the activation of SwiGLU (Shazeer 2020), as one autograd function: on a CPU each direction reads and writes memory once.
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Microsoft.ML.Transfusion.Torch;
 using static TorchSharp.torch;
@@ -54,11 +55,18 @@ internal static class SwiGlu
 
         private static unsafe void Forward<T>(void* gate, void* up, void* output, int size) where T : struct, ILanes
         {
-            for (int i = 0; i < size; i += ILanes.Count)
-            {
-                Vector512<float> x = Lanes.Load<T>(gate, i, size);
-                Lanes.Store<T>(output, i, size, x * Lanes.Sigmoid(x) * Lanes.Load<T>(up, i, size));
-            }
+            int i = 0;
+            for (; i + ILanes.Count <= size; i += ILanes.Count)
+                Forward<T>(gate, up, output, i, size, whole: true);
+            if (i < size)
+                Forward<T>(gate, up, output, i, size, whole: false);
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static unsafe void Forward<T>(void* gate, void* up, void* output, int i, int size, bool whole) where T : struct, ILanes
+        {
+            Vector512<float> x = Lanes.Load<T>(gate, i, size, whole);
+            Lanes.Store<T>(output, i, size, whole, x * Lanes.Sigmoid(x) * Lanes.Load<T>(up, i, size, whole));
         }
 
         private static unsafe (Tensor, Tensor) Backward<T>(Tensor gradient, Tensor gate, Tensor up) where T : struct, ILanes
@@ -76,13 +84,20 @@ internal static class SwiGlu
 
         private static unsafe void Backward<T>(void* g, void* gate, void* up, void* ofGate, void* ofUp, int size) where T : struct, ILanes
         {
-            for (int i = 0; i < size; i += ILanes.Count)
-            {
-                Vector512<float> x = Lanes.Load<T>(gate, i, size), sigmoid = Lanes.Sigmoid(x), gated = Lanes.Load<T>(g, i, size) * sigmoid;
-                Lanes.Store<T>(ofUp, i, size, gated * x);
-                Vector512<float> slope = Vector512.FusedMultiplyAdd(x, Vector512<float>.One - sigmoid, Vector512<float>.One);
-                Lanes.Store<T>(ofGate, i, size, gated * Lanes.Load<T>(up, i, size) * slope);
-            }
+            int i = 0;
+            for (; i + ILanes.Count <= size; i += ILanes.Count)
+                Backward<T>(g, gate, up, ofGate, ofUp, i, size, whole: true);
+            if (i < size)
+                Backward<T>(g, gate, up, ofGate, ofUp, i, size, whole: false);
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static unsafe void Backward<T>(void* g, void* gate, void* up, void* ofGate, void* ofUp, int i, int size, bool whole) where T : struct, ILanes
+        {
+            Vector512<float> x = Lanes.Load<T>(gate, i, size, whole), sigmoid = Lanes.Sigmoid(x), gated = Lanes.Load<T>(g, i, size, whole) * sigmoid;
+            Lanes.Store<T>(ofUp, i, size, whole, gated * x);
+            Vector512<float> slope = Vector512.FusedMultiplyAdd(x, Vector512<float>.One - sigmoid, Vector512<float>.One);
+            Lanes.Store<T>(ofGate, i, size, whole, gated * Lanes.Load<T>(up, i, size, whole) * slope);
         }
     }
 }
