@@ -13,7 +13,7 @@ public static class TrainingApp
 
     public static int Main(string[] args)
     {
-        torch.set_num_threads(1);                                  // how sums are split over threads decides their last bits
+        torch.set_num_threads(2);                                  // a replica for each row of a batch; how sums are split over threads decides their last bits
         string? folder = args.Length > 1 ? args[1] : null;
         var ml = new MLContext();
         var options = new TransfusionTrainer.Options
