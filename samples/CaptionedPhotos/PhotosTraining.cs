@@ -23,7 +23,7 @@ internal static class PhotosTraining
             ImageFirstShare = 0.6,
             ImageFirstMaxTimestep = 200,
         },
-        Optimizer = OptimizerConfig.Minutes with { LearningRate = 1.5e-3 },
+        Optimizer = OptimizerConfig.Minutes with { LearningRate = 1.5e-3, BatchSize = 32 },
         HorizontalFlip = true,                              // its captions do not say "left"
         Generation = Generation,
         ScoringBatchSize = 100,

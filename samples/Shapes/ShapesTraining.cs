@@ -12,8 +12,8 @@ internal static class ShapesTraining
     /// <summary>Held-out pictures to caption, and held-out captions to draw.</summary>
     public const int NumberOfEvaluations = 600;
 
-    /// <summary>How captions are drawn and pictures captioned.</summary>
-    public static GenerationOptions Generation => GenerationOptions.Fast with { MaxNewTokens = 32 };
+    /// <summary>How captions are drawn and pictures captioned: with fresh noise at every step, which puts right what an earlier one got wrong (docs/log.md).</summary>
+    public static GenerationOptions Generation => GenerationOptions.Fast with { Sampler = DiffusionSamplerType.Ddim, Eta = 1, GuidanceScale = 2, MaxNewTokens = 32 };
 
     public static TransfusionTrainer.Options Options(RunSettings settings, IProgress<TrainingProgress> progress, CancellationToken interruption) => new()
     {

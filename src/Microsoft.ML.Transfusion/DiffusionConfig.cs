@@ -65,6 +65,7 @@ public sealed record DiffusionConfig
         TimestepMean = 1.1,
         TimestepSpread = 0.8,
         ImageFirstShare = 0.3,
+        CaptionFirstLanguageWeight = 0.1,
     };
 
     /// <summary>The paper's recipe (Transfusion §2.2, §4.1), which is also the default: the noise is predicted, at every timestep equally often.</summary>
@@ -117,6 +118,12 @@ public sealed record DiffusionConfig
 
     /// <summary>Share of caption–image pairs laid out image first, in [0, 1]; the rest is caption first. 0.2 by default.</summary>
     public double ImageFirstShare { get; init; } = 0.2;
+
+    /// <summary>
+    /// Weight of the language loss of captions that come before their image, in [0, 1]; 1, the paper's, by default. They teach what captions are like
+    /// without a picture, and their gradient, which cannot fall below the captions' entropy, stands beside that of drawing.
+    /// </summary>
+    public double CaptionFirstLanguageWeight { get; init; } = 1;
 
     /// <summary>Noise limit: the largest timestep for images that come before the text they are described by; 500 by default (Transfusion §4.3.4).</summary>
     public int ImageFirstMaxTimestep { get; init; } = 500;

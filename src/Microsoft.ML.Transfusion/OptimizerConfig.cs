@@ -15,7 +15,7 @@ public enum OptimizerType
 public sealed record OptimizerConfig
 {
     /// <summary>For models that train for minutes: Muon on the blocks' matrices, which needs far fewer steps than AdamW there (docs/log.md).</summary>
-    public static OptimizerConfig Minutes => new() { Type = OptimizerType.Muon };
+    public static OptimizerConfig Minutes => new() { Type = OptimizerType.Muon, BatchSize = 16 };
 
     /// <summary>The paper's AdamW (Transfusion §4.1): a peak of 3e-4 after 4000 steps, and no averaging of weights. For runs of many thousand steps on large batches.</summary>
     public static OptimizerConfig Paper => new() { LearningRate = 3e-4, WarmupSteps = 4000, EmaDecay = 0 };

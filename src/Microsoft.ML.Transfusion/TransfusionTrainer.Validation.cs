@@ -121,6 +121,7 @@ public sealed partial class TransfusionTrainer
         check.That(diffusion.NumberOfTrainTimesteps >= 1, "Diffusion.NumberOfTrainTimesteps", diffusion.NumberOfTrainTimesteps, "at least 1");
         check.Finite(diffusion.DiffusionLossWeight, "Diffusion.DiffusionLossWeight");
         check.Share(diffusion.ImageFirstShare, "Diffusion.ImageFirstShare");
+        check.Share(diffusion.CaptionFirstLanguageWeight, "Diffusion.CaptionFirstLanguageWeight");
         check.Share(diffusion.ConditionDropout, "Diffusion.ConditionDropout");
         check.That(diffusion.ImageFirstMaxTimestep >= 0, "Diffusion.ImageFirstMaxTimestep", diffusion.ImageFirstMaxTimestep, "at least 0");
         if (diffusion.Objective == DiffusionObjective.FlowMatching)

@@ -8,6 +8,7 @@ namespace Microsoft.ML.Transfusion.Benchmarks;
 internal sealed partial class StepClock(int threads, bool isCuda)
 {
     private const int ProcessCpuTime = 2;                   // CLOCK_PROCESS_CPUTIME_ID on Linux: nanoseconds where .NET's own has ticks of 10 ms
+    private const int OpenMpPatience = 20;                  // ms; libtorch's threads wait for more work for a while, in the way of what is measured next
     private readonly bool _cpuTime = threads == 1 && !isCuda;
 
     public string Name => _cpuTime ? "processor time" : "wall clock";
@@ -15,6 +16,8 @@ internal sealed partial class StepClock(int threads, bool isCuda)
     public double Milliseconds(Action action)
     {
         Synchronize();
+        if (threads > 1)
+            Thread.Sleep(OpenMpPatience);
         double start = Now();
         action();
         Synchronize();

@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion.Benchmarks;
 
-internal sealed class StepParts(StepShape shape, TrainingBatch batch, TrainingState state, TrainingOptions options, Device device) : IDisposable
+internal sealed class StepParts(StepShape shape, TrainingBatch batch, TrainingState state, TrainingStep step, Device device) : IDisposable
 {
     private readonly DisposeScope _scope = NewDisposeScope();
     private readonly TransformerConfig _config = shape.Config.Transformer;
@@ -30,7 +30,7 @@ internal sealed class StepParts(StepShape shape, TrainingBatch batch, TrainingSt
             var layout = new AttentionLayout(_config.NumberOfHeads, _config.KeyValueHeads, _config.HeadSize, batch.Sequences.Mask.VisibleCounts(), HeadRows.Turns(rotary));
             return ForwardAndBackward(_config.NumberOfLayers, inputs => FusedAttention.Apply(inputs[0], layout), Random(shape.Rows, shape.Length, layout.Width));
         }
-        var context = new AttentionContext(rotary, batch.Sequences.Mask, DenseMask(), null);
+        var context = new AttentionContext(rotary, batch.Sequences.Mask, DenseMask());
         Tensor ByHead(Tensor heads) => RotaryEmbedding.Apply(heads, rotary).transpose(1, 2);
         Tensor Heads() => Random(shape.Rows, shape.Length, _config.NumberOfHeads, _config.HeadSize);
         return ForwardAndBackward(_config.NumberOfLayers, inputs => Attention.Attend(ByHead(inputs[0]), ByHead(inputs[1]), inputs[2].transpose(1, 2), context), Heads(), Heads(), Heads());
@@ -53,9 +53,8 @@ internal sealed class StepParts(StepShape shape, TrainingBatch batch, TrainingSt
     /// <summary>Everything after the backward pass.</summary>
     public Action Update() => () =>
     {
-        state.Parameters.GatherGradient();
-        GradientClipping.Clip(state.Parameters.Gradient, options.Optimizer.MaxGradientNorm);
-        state.Update(learningRate: 0);
+        step.Gather(state.Parameters);
+        step.Update(learningRate: 0);
     };
 
     /// <summary>This library's own attention, or libtorch's choice for its fused one.</summary>

@@ -13,6 +13,7 @@ internal static class TrainStepCommand
     private const double LearningRate = 1e-4;
 
     private static readonly Option<string> Dtype = new("--dtype") { Description = "f32, or bf16 with 32-bit master weights.", DefaultValueFactory = _ => "bf16" };
+    private static readonly Option<string> OptimizerName = new("--optimizer") { Description = "adamw or muon.", DefaultValueFactory = _ => "adamw" };
     private static readonly Option<int> Threads = Number("--threads", "Threads of libtorch; one is timed by processor time, more by the wall clock.", Environment.ProcessorCount);
     private static readonly Option<int> Dim = Number("--dim", "Width of the residual stream.", 256);
     private static readonly Option<int> Layers = Number("--layers", "Transformer blocks.", 6);
@@ -26,10 +27,11 @@ internal static class TrainStepCommand
     public static System.CommandLine.Command Create()
     {
         Dtype.AcceptOnlyFromAmong("f32", "bf16");
+        OptimizerName.AcceptOnlyFromAmong("adamw", "muon");
         DeviceName.AcceptOnlyFromAmong("cpu", "cuda");
         var command = new System.CommandLine.Command("train-step", "Measures one training step against the time of its matrix products alone.")
         {
-            Dtype, Threads, Dim, Layers, Heads, Seq, Batch, Rounds, DeviceName, Peak,
+            Dtype, OptimizerName, Threads, Dim, Layers, Heads, Seq, Batch, Rounds, DeviceName, Peak,
         };
         command.SetAction(parsed =>
         {
@@ -50,7 +52,7 @@ internal static class TrainStepCommand
         Device device = torch.device(parsed.GetValue(DeviceName) ?? (cuda.is_available() ? "cuda" : "cpu"));
         int threads = parsed.GetValue(Threads), rounds = parsed.GetValue(Rounds);
         set_num_threads(threads);
-        var options = new TrainingOptions(new OptimizerConfig { BatchSize = shape.Rows }, NumberOfSteps: null, MaxTrainingTime: null, Seed: 1,
+        var options = new TrainingOptions(new OptimizerConfig { BatchSize = shape.Rows, Type = parsed.GetValue(OptimizerName) == "muon" ? OptimizerType.Muon : OptimizerType.AdamW }, NumberOfSteps: null, MaxTrainingTime: null, Seed: 1,
             dtype == "f32" ? TrainingPrecision.Float32 : TrainingPrecision.BFloat16, device);
         var clock = new StepClock(threads, device.type == DeviceType.CUDA);
 
@@ -60,7 +62,7 @@ internal static class TrainStepCommand
         GroupedBatch rows = shape.CreateRows(seed: 1);
         using TrainingBatch batch = shape.CreateBatch(rows, options, step: 0);
         using var floor = new StepFloor(shape, batch, state.Parameters.ComputeDtype, device);
-        using var parts = new StepParts(shape, batch, state, options, device);
+        using var parts = new StepParts(shape, batch, state, step, device);
 
         Console.WriteLine($"{shape.HiddenSize} wide, {shape.Layers} layers, {shape.Heads} heads, {shape.Rows} rows of {shape.Length} positions, "
             + $"{state.Parameters.Master.shape[0] / 1e6:F1} M weights; {dtype}, {device.type}, {threads} threads; {clock.Name}, median of {rounds}.");

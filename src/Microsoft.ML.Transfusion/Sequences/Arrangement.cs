@@ -4,8 +4,9 @@ namespace Microsoft.ML.Transfusion.Sequences;
 /// <summary>A document in the order it is trained in, with the noise limit of each of its images.</summary>
 /// <param name="Parts">Parts in order.</param>
 /// <param name="MaxTimesteps">For each image, in order, one more than the largest timestep it may be noised with.</param>
+/// <param name="LanguageWeight">Weight of its language loss among other documents'.</param>
 /// <param name="HasLanguageLoss">False for a pair that lost its caption: learning that such an image ends the sequence would compete with captioning it.</param>
-internal sealed record ArrangedDocument(IReadOnlyList<DocumentPart> Parts, IReadOnlyList<int> MaxTimesteps, bool HasLanguageLoss = true);
+internal sealed record ArrangedDocument(IReadOnlyList<DocumentPart> Parts, IReadOnlyList<int> MaxTimesteps, bool HasLanguageLoss = true, double LanguageWeight = 1);
 
 internal static class Arrangement
 {
@@ -24,7 +25,7 @@ internal static class Arrangement
             else if (random.NextDouble() < config.ConditionDropout)
                 return new ArrangedDocument([image], Limits([image], config), HasLanguageLoss: false);
             else
-                parts = [text, image];
+                return new ArrangedDocument([text, image], Limits([text, image], config), LanguageWeight: config.CaptionFirstLanguageWeight);
         }
         return new ArrangedDocument(parts, Limits(parts, config));
     }

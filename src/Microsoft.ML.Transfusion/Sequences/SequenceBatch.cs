@@ -7,10 +7,10 @@ namespace Microsoft.ML.Transfusion.Sequences;
 internal sealed partial class SequenceBatch : IDisposable
 {
     private SequenceBatch(TransfusionMask mask, int rows, Tensor tokenIds, Tensor order, Tensor? images, Tensor imagePositions,
-        Tensor targetPositions, Tensor targets, int[] maxTimesteps, int[] rowOfImage, int[] targetsOfRow)
+        Tensor targetPositions, Tensor targets, int[] maxTimesteps, int[] rowOfImage, int[] targetsOfRow, double[] languageWeights)
     {
         (Mask, Rows, TokenIds, Order, Images, ImagePositions) = (mask, rows, tokenIds, order, images, imagePositions);
-        (TargetPositions, Targets, MaxTimesteps, RowOfImage, TargetsOfRow) = (targetPositions, targets, maxTimesteps, rowOfImage, targetsOfRow);
+        (TargetPositions, Targets, MaxTimesteps, RowOfImage, TargetsOfRow, LanguageWeights) = (targetPositions, targets, maxTimesteps, rowOfImage, targetsOfRow, languageWeights);
     }
 
     public TransfusionMask Mask { get; }
@@ -46,6 +46,9 @@ internal sealed partial class SequenceBatch : IDisposable
 
     /// <summary>How many of <see cref="Targets"/> belong to each row.</summary>
     public int[] TargetsOfRow { get; }
+
+    /// <summary>What the language loss of each row counts.</summary>
+    public double[] LanguageWeights { get; }
 
     /// <param name="documents">One row each.</param>
     /// <param name="special">The vocabulary's special tokens.</param>
@@ -89,7 +92,7 @@ internal sealed partial class SequenceBatch : IDisposable
             images.Length == 0 ? null : stack(images).to(ScalarType.Float32).DetachFromDisposeScope(),
             ToTensor(imagePositions), ToTensor(targetPositions), ToTensor(targets),
             [.. documents.SelectMany(document => document.MaxTimesteps)],
-            [.. rows.SelectMany((row, at) => row.Images.Select(_ => at))], targetsOfRow);
+            [.. rows.SelectMany((row, at) => row.Images.Select(_ => at))], targetsOfRow, [.. documents.Select(document => document.LanguageWeight)]);
     }
 
     /// <summary>Mirrors all images of the marked rows, left to right.</summary>

@@ -25,12 +25,27 @@ internal sealed class AdamW : IDisposable
 
     public void Step(double learningRate)
     {
+        Begin();
+        Step(learningRate, WorkShare.Whole);
+    }
+
+    /// <summary>Counts a step, before its shares.</summary>
+    public void Begin()
+    {
+        using var noGradient = no_grad();
+        _step.Increment();
+    }
+
+    /// <param name="share">Which of the values.</param>
+    public void Step(double learningRate, WorkShare share)
+    {
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
-        _step.Increment();
-        long decayed = _parameters.DecayedCount;
-        Update(_start, decayed - _start, learningRate, _config.WeightDecay);
-        Update(decayed, _parameters.Master.shape[0] - decayed, learningRate, weightDecay: 0);
+        (long begin, long length) = share.Of(_parameters.Master.shape[0] - _start);
+        (long first, long end) = (_start + begin, _start + begin + length);
+        long decayed = Math.Clamp(_parameters.DecayedCount, first, end);
+        Update(first, decayed - first, learningRate, _config.WeightDecay);
+        Update(decayed, end - decayed, learningRate, weightDecay: 0);
     }
 
     public IEnumerable<(string Name, Tensor Value)> Tensors(string prefix) =>
@@ -45,6 +60,8 @@ internal sealed class AdamW : IDisposable
 
     private void Update(long start, long count, double learningRate, double weightDecay)
     {
+        if (count == 0)
+            return;
         Tensor Slice(Tensor flat) => flat.narrow(0, start, count);
         FusedAdamW.Step(Slice(_parameters.Master), Slice(_parameters.Gradient), Slice(_firstMoments), Slice(_secondMoments), _step,
             learningRate, _config.Beta1, _config.Beta2, weightDecay, _config.Epsilon);

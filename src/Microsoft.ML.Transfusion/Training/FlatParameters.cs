@@ -69,7 +69,7 @@ internal sealed class FlatParameters : IDisposable
     /// <summary>32-bit weights, [N].</summary>
     public Tensor Master { get; }
 
-    /// <summary>32-bit gradient, [N]; current after <see cref="GatherGradient"/>.</summary>
+    /// <summary>32-bit gradient, [N]; current after <see cref="GatherGradient()"/>.</summary>
     public Tensor Gradient { get; }
 
     /// <summary>Lets a second network compute with these weights, frozen ones too; its gradient is gathered with the first one's.</summary>
@@ -92,8 +92,19 @@ internal sealed class FlatParameters : IDisposable
     /// <summary>Sums the gradients of the network and of those that share its weights, always in the same order, and takes them from there.</summary>
     public void GatherGradient()
     {
+        GatherGradient(WorkShare.Whole);
+        ForgetGradient();
+    }
+
+    /// <summary>The same for some of the parameters, whose gradients stay with the network.</summary>
+    /// <returns>Σ g² over them.</returns>
+    public double GatherGradient(WorkShare share)
+    {
         using var noGradient = no_grad();
-        for (int i = 0; i < _gradients.Length; i++)
+        using var scope = NewDisposeScope();
+        (long begin, long length) = share.Of(Master.shape[0]);
+        int first = Layout.TakeWhile(entry => entry.Offset < begin).Count(), end = Layout.TakeWhile(entry => entry.Offset < begin + length).Count();
+        for (int i = first; i < end; i++)
         {
             bool isFirst = true;
             foreach (Parameter[] parameters in _computing)
@@ -108,13 +119,29 @@ internal sealed class FlatParameters : IDisposable
             if (isFirst)
                 _gradients[i].zero_();
         }
-        ForgetGradient();
+        if (first == end)
+            return 0;
+        double norm = Gradient.narrow(0, Layout[first].Offset, Layout[end - 1].Offset + Layout[end - 1].Count - Layout[first].Offset).norm().AsDouble();
+        return norm * norm;
     }
 
-    public void ScatterMaster()
+    public void ScaleGradient(WorkShare share, double factor)
     {
-        if (!ReferenceEquals(_computed, Master))
-            _computed.copy_(Master);
+        using var noGradient = no_grad();
+        using var scope = NewDisposeScope();
+        (long begin, long length) = share.Of(Gradient.shape[0]);
+        Gradient.narrow(0, begin, length).MultiplyInPlace(factor);
+    }
+
+    public void ScatterMaster() => ScatterMaster(WorkShare.Whole);
+
+    public void ScatterMaster(WorkShare share)
+    {
+        if (ReferenceEquals(_computed, Master))
+            return;
+        using var scope = NewDisposeScope();
+        (long begin, long length) = share.Of(Master.shape[0]);
+        _computed.narrow(0, begin, length).copy_(Master.narrow(0, begin, length));
     }
 
     /// <summary>Without a gradient to add to, autograd hands over its own instead of copying it.</summary>

@@ -17,7 +17,10 @@ internal static class GradientClipping
         using var scope = NewDisposeScope();
         double norm = gradient.norm().AsDouble();
         if (norm > maxNorm)
-            gradient.MultiplyInPlace(maxNorm / (norm + Epsilon));
+            gradient.MultiplyInPlace(Factor(norm, maxNorm));
         return norm;
     }
+
+    /// <summary>What a gradient whose norm is above the bound is multiplied by.</summary>
+    public static double Factor(double norm, double maxNorm) => maxNorm / (norm + Epsilon);
 }

@@ -25,16 +25,24 @@ internal sealed class Muon : IDisposable
         ];
     }
 
-    public void Step(double learningRate)
+    public void Step(double learningRate) => Step(learningRate, WorkShare.Whole);
+
+    /// <param name="share">Which of the matrices of each shape.</param>
+    public void Step(double learningRate, WorkShare share)
     {
         using var noGradient = no_grad();
         foreach (MatrixStack stack in _stacks)
         {
             using var scope = NewDisposeScope();
-            stack.Momentum.MultiplyInPlace(Momentum).AddInPlace(stack.Gradient);
-            Tensor update = Orthogonalize(stack.Gradient.Plus(stack.Momentum, factor: Momentum), _dtype);     // Nesterov's look-ahead
+            (long begin, long length) = share.Of(stack.Weights.shape[0]);
+            if (length == 0)
+                continue;
+            Tensor Own(Tensor matrices) => matrices.narrow(0, begin, length);
+            Tensor gradient = Own(stack.Gradient), momentum = Own(stack.Momentum);
+            momentum.MultiplyInPlace(Momentum).AddInPlace(gradient);
+            Tensor update = Orthogonalize(gradient.Plus(momentum, factor: Momentum), _dtype);     // Nesterov's look-ahead
             double scale = UpdateSize * Math.Sqrt(Math.Max(update.shape[1], update.shape[2]));
-            stack.Weights.MultiplyInPlace(1 - learningRate * _weightDecay).AddInPlace(update, factor: -learningRate * scale);
+            Own(stack.Weights).MultiplyInPlace(1 - learningRate * _weightDecay).AddInPlace(update, factor: -learningRate * scale);
         }
     }
 

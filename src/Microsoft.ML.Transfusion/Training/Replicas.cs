@@ -26,6 +26,24 @@ internal sealed class Replicas : IDisposable
         }
     }
 
+    /// <summary>Into how many shares <see cref="ForEach"/> cuts.</summary>
+    public int ShareCount => Math.Max(1, _threads.Count);
+
+    /// <summary>Does each share of something on a replica's thread, all at once; here, and whole, where there are no replicas. libtorch's own threads would go on
+    /// to wait for more work for a while, in the replicas' way.</summary>
+    public void ForEach(Action<WorkShare> action)
+    {
+        if (_threads.Count == 0)
+            action(WorkShare.Whole);
+        else
+            Task.WaitAll([.. _threads.Select((thread, number) => thread.Run(() =>
+            {
+                using var scope = NewDisposeScope();
+                action(new WorkShare(number, _threads.Count));
+                return true;
+            }))]);
+    }
+
     /// <summary>How many shares a batch of so many rows is cut into; 1: it is better computed whole.</summary>
     public int Shares(int rows) => _networks.Count > 1 && rows >= _networks.Count ? _networks.Count : 1;
 

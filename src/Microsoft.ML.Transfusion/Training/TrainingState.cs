@@ -49,12 +49,21 @@ internal sealed class TrainingState : IDisposable
     public DataPosition Data { get; set; }
 
     /// <summary>Moves the weights along the gradient that has been gathered and clipped.</summary>
-    public void Update(double learningRate)
+    /// <param name="replicas">Threads to share the work among.</param>
+    public void Update(double learningRate, Replicas replicas)
     {
-        _muon?.Step(learningRate);
-        _adam.Step(learningRate);
-        Parameters.ScatterMaster();
-        Average.Update();
+        _adam.Begin();
+        Average.Begin();
+        replicas.ForEach(share =>
+        {
+            _muon?.Step(learningRate, share);
+            _adam.Step(learningRate, share);
+        });
+        replicas.ForEach(share =>                           // Muon's shares are whole matrices, so these must wait for all
+        {
+            Parameters.ScatterMaster(share);
+            Average.Update(share);
+        });
     }
 
     /// <summary>Lets the network compute with the averaged weights until the result is disposed.</summary>

@@ -33,21 +33,35 @@ internal sealed class TrainingStep(TrainingState state, TransfusionConfig config
         double norm = 0;
         if (loss.HasGradient)                               // else: a batch of text alone, and the text path is frozen
         {
-            parameters.GatherGradient();
-            norm = GradientClipping.Clip(parameters.Gradient, options.Optimizer.MaxGradientNorm);
+            norm = Gather(parameters);
+            parameters.ForgetGradient();
         }
         long tokens = batch.Sequences.Targets.shape[0], images = batch.Sequences.MaxTimesteps.Length;
         var result = new StepResult(tokens > 0 ? loss.Language / tokens : null, images > 0 ? loss.Diffusion / images : null, norm);
         if (loss.HasGradient && result.IsFinite)
-            state.Update(learningRate);
+            Update(learningRate);
         return result;
     }
+
+    /// <summary>The whole batch's gradient, clipped; returns the norm it had.</summary>
+    public double Gather(FlatParameters parameters)
+    {
+        double[] squares = new double[_replicas.ShareCount];
+        _replicas.ForEach(share => squares[share.Number] = parameters.GatherGradient(share));
+        double norm = Math.Sqrt(squares.Sum()), most = options.Optimizer.MaxGradientNorm;
+        if (norm > most)
+            _replicas.ForEach(share => parameters.ScaleGradient(share, GradientClipping.Factor(norm, most)));
+        return norm;
+    }
+
+    /// <summary>Moves the weights along the gathered gradient.</summary>
+    public void Update(double learningRate) => state.Update(learningRate, _replicas);
 
     /// <summary>Adds a share's part of the whole batch's gradient to the network's.</summary>
     private LossSums Backward(TransfusionNetwork network, TrainingBatch share, TrainingBatch whole)
     {
         LossParts loss = TransfusionLoss.Compute(network, _diffusion, share.Sequences, config.Image, share.Draw);
-        Tensor total = loss.Total(config.Diffusion.DiffusionLossWeight, whole.Sequences.Targets.shape[0], whole.Sequences.MaxTimesteps.Length);
+        Tensor total = loss.Weighted(share.Sequences).Total(config.Diffusion.DiffusionLossWeight, whole.Sequences.Targets.shape[0], whole.Sequences.MaxTimesteps.Length);
         if (total.requires_grad)
             total.backward();
         return new LossSums(loss.LanguageLoss?.sum().AsDouble() ?? 0, loss.DiffusionLoss?.sum().AsDouble() ?? 0, total.requires_grad);

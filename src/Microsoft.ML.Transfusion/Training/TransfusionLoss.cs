@@ -14,6 +14,15 @@ internal readonly record struct LossParts(Tensor? LanguageLoss, Tensor? Diffusio
     /// <summary>Mean over tokens plus λ times the mean over images: a scalar.</summary>
     public Tensor Total(double diffusionLossWeight) => Total(diffusionLossWeight, LanguageLoss?.shape[0] ?? 0, DiffusionLoss?.shape[0] ?? 0);
 
+    /// <summary>With the language loss of each row as its batch weighs it.</summary>
+    public LossParts Weighted(SequenceBatch batch)
+    {
+        if (LanguageLoss is null || batch.LanguageWeights.All(weight => weight == 1))
+            return this;
+        double[] weights = [.. batch.LanguageWeights.SelectMany((weight, row) => Enumerable.Repeat(weight, batch.TargetsOfRow[row]))];
+        return this with { LanguageLoss = LanguageLoss * tensor(weights, LanguageLoss.dtype, LanguageLoss.device) };
+    }
+
     /// <summary>A share of a batch: its part of the means over the whole batch's tokens and images.</summary>
     public Tensor Total(double diffusionLossWeight, long tokens, long images)
     {

@@ -85,4 +85,19 @@ public sealed class ArrangementTests : IDisposable
 
         Assert.Equal([100], Arrangement.AsIs(new Document([_image, Text]), config).MaxTimesteps);
     }
+
+    [Fact]
+    public void A_caption_weighs_less_only_where_its_image_follows()
+    {
+        var config = new DiffusionConfig { ImageFirstShare = 0.5, ConditionDropout = 0, CaptionFirstLanguageWeight = 0.25 };
+        var random = new Random(1);
+        var weights = new HashSet<(bool ImageFirst, double Weight)>();
+        for (int visit = 0; visit < 50; visit++)
+        {
+            ArrangedDocument arranged = Arrangement.Arrange(Training.TinyNetwork.Documents(1)[0], config, random);
+            weights.Add((arranged.Parts[0] is ImagePart, arranged.LanguageWeight));
+        }
+
+        Assert.Equal([(false, 0.25), (true, 1)], weights.Order());
+    }
 }

@@ -151,4 +151,20 @@ public sealed class TransfusionLossTests : IDisposable
         using var noGradient = no_grad();
         return TransfusionLoss.Compute(_network, _diffusion, batch, TinyNetwork.Config.Image, draw);
     }
+
+    [Fact]
+    public void Weighted_scales_the_language_loss_of_each_row_also_in_a_slice()
+    {
+        Document[] pairs = TinyNetwork.Documents(3);
+        double[] weights = [1, 0.5, 0];
+        using var batch = SequenceBatch.Create([.. pairs.Select((pair, row) => Arrangement.AsIs(pair, TinyNetwork.Config.Diffusion) with { LanguageWeight = weights[row] })], TinyNetwork.Special, 4);
+        using SequenceBatch slice = batch.Slice(1, 2);
+        Tensor losses = ones(batch.Targets.shape[0]);
+
+        Tensor weighted = new LossParts(losses, null).Weighted(batch).LanguageLoss!;
+
+        int first = batch.TargetsOfRow[0], second = batch.TargetsOfRow[1];
+        Assert.Equal(first + 0.5 * second, weighted.sum().ToDouble(), 5);
+        Assert.Equal(0.5 * second, new LossParts(losses.narrow(0, first, slice.Targets.shape[0]), null).Weighted(slice).LanguageLoss!.sum().ToDouble(), 5);
+    }
 }
