@@ -49,6 +49,21 @@ public sealed record GenerationOptions
     /// </summary>
     public double GuidanceRescale { get; init; }
 
+    /// <summary>
+    /// Guidance is off below this noise level t / T, in [0, 1]: 0, the default, guides to the end. Guiding only the middle of the way keeps pictures
+    /// varied and saves the second pass elsewhere (Kynkäänniemi et al. 2024).
+    /// </summary>
+    public double GuidanceMinNoise { get; init; }
+
+    /// <summary>Guidance is off above this noise level t / T, not below <see cref="GuidanceMinNoise"/>; 1, the default, guides from the first step on.</summary>
+    public double GuidanceMaxNoise { get; init; } = 1;
+
+    /// <summary>What guidance leads away from instead of "no caption": a text of what should not be seen. Empty, the default, for none. Needs a <see cref="GuidanceScale"/> other than 1.</summary>
+    public string NegativePrompt { get; init; } = "";
+
+    /// <summary>Streamed answers show a preview of a picture after every so many denoising steps; 0, the default, shows none.</summary>
+    public int PreviewInterval { get; init; }
+
     /// <summary>Most text tokens to generate; 64 by default.</summary>
     public int MaxNewTokens { get; init; } = 64;
 
@@ -60,6 +75,15 @@ public sealed record GenerationOptions
 
     /// <summary>Sample only among the likeliest tokens that together have this probability, in (0, 1]; 1, the default, among all.</summary>
     public double TopP { get; init; } = 1;
+
+    /// <summary>Sample only among tokens that are at least this share as likely as the likeliest, in [0, 1] (Nguyen et al. 2024); 0, the default, among all.</summary>
+    public double MinP { get; init; }
+
+    /// <summary>Divides the logits of tokens that the text already has, prompt included, where they are positive, and multiplies them where not (Keskar et al. 2019). 1, the default, for none; 1.2 is usual. Above 0.</summary>
+    public double RepetitionPenalty { get; init; } = 1;
+
+    /// <summary>Captions to sample, of which the one that the model itself finds likeliest per token is kept (best of N); 1 by default. More needs a <see cref="Temperature"/> above 0.</summary>
+    public int NumberOfCandidates { get; init; } = 1;
 
     /// <summary>The seed. One seed and one prompt always give the same result, whatever else is generated beside it.</summary>
     public long Seed { get; init; } = 1;
@@ -81,10 +105,19 @@ public sealed record GenerationOptions
         Require(double.IsFinite(Shift) && Shift > 0, prefix + nameof(Shift), Shift, "a finite number above 0");
         Require(double.IsFinite(GuidanceScale), prefix + nameof(GuidanceScale), GuidanceScale, "a finite number");
         Require(GuidanceRescale is >= 0 and <= 1, prefix + nameof(GuidanceRescale), GuidanceRescale, "in [0, 1]");
+        Require(GuidanceMinNoise is >= 0 and <= 1, prefix + nameof(GuidanceMinNoise), GuidanceMinNoise, "in [0, 1]");
+        Require(GuidanceMaxNoise is >= 0 and <= 1 && GuidanceMaxNoise >= GuidanceMinNoise, prefix + nameof(GuidanceMaxNoise), GuidanceMaxNoise, "in [0, 1] and not below GuidanceMinNoise");
+        Require(NegativePrompt is not null, prefix + nameof(NegativePrompt), "null", "a text, empty for none");
+        Require(NegativePrompt!.Length == 0 || GuidanceScale != 1, prefix + nameof(NegativePrompt), $"'{NegativePrompt}'", "empty where GuidanceScale is 1, which turns guidance off");
+        Require(PreviewInterval >= 0, prefix + nameof(PreviewInterval), PreviewInterval, "0 or above");
         Require(MaxNewTokens >= 0, prefix + nameof(MaxNewTokens), MaxNewTokens, "0 or above");
         Require(double.IsFinite(Temperature) && Temperature >= 0, prefix + nameof(Temperature), Temperature, "a finite number, 0 or above");
         Require(TopK >= 0, prefix + nameof(TopK), TopK, "0 or above");
         Require(TopP is > 0 and <= 1, prefix + nameof(TopP), TopP, "above 0 and at most 1");
+        Require(MinP is >= 0 and <= 1, prefix + nameof(MinP), MinP, "in [0, 1]");
+        Require(double.IsFinite(RepetitionPenalty) && RepetitionPenalty > 0, prefix + nameof(RepetitionPenalty), RepetitionPenalty, "a finite number above 0");
+        Require(NumberOfCandidates >= 1, prefix + nameof(NumberOfCandidates), NumberOfCandidates, "1 or above");
+        Require(NumberOfCandidates == 1 || Temperature > 0, prefix + nameof(NumberOfCandidates), NumberOfCandidates, "1 at Temperature 0, where all candidates are the same");
     }
 
     /// <summary>The sampler that these options mean for a model.</summary>

@@ -17,4 +17,10 @@ public abstract record SequencePart
     /// <summary>An image. The caller keeps ownership of one it passes in, and owns one it is given.</summary>
     /// <param name="Value">The image, of any size and pixel format.</param>
     public sealed record Image(MLImage Value) : SequencePart;
+
+    /// <summary>What an image that is being drawn will be, as far as can be told: the clean image that a denoising step predicts. Only in answers; the receiver owns it.</summary>
+    /// <param name="Value">The image, of the trained size.</param>
+    /// <param name="Step">Denoising steps that are done.</param>
+    /// <param name="NumberOfSteps">How many there are.</param>
+    public sealed record Preview(MLImage Value, int Step, int NumberOfSteps) : SequencePart;
 }

@@ -49,8 +49,30 @@ public static class TransfusionCatalog
         string inputColumnName = "Caption", GenerationOptions? options = null, int batchSize = ScoringConfig.DefaultBatchSize) =>
         catalog.GenerateImages(outputColumnName, ModelOf(model), inputColumnName, options, batchSize);
 
+    /// <summary>Classifies the pictures of a column by how likely given captions are.</summary>
+    /// <param name="catalog">The transforms catalog.</param>
+    /// <param name="outputColumnName">The column to add: a vector of <see cref="float"/> with the probability of each candidate among them, which sum to 1, named by the annotation SlotNames; NaN where the picture is missing.</param>
+    /// <param name="model">The model. It stays its owner's and must outlive the transformer.</param>
+    /// <param name="candidates">The captions, at least one.</param>
+    /// <param name="inputColumnName">The image column; pictures of any size.</param>
+    /// <param name="batchSize">Rows that are read ahead and go through the network together, at least 1.</param>
+    public static TransfusionScoringEstimator RankCaptions(this TransformsCatalog catalog, string outputColumnName, TransfusionModel model, IReadOnlyList<string> candidates,
+        string inputColumnName = "Image", int batchSize = ScoringConfig.DefaultBatchSize)
+    {
+        ArgumentNullException.ThrowIfNull(candidates);
+        if (candidates.Count == 0 || candidates.Contains(null))
+            throw new ArgumentException("Ranking needs at least one candidate, and none that is null.", nameof(candidates));
+        return Score(catalog, outputColumnName, OutputKind.Rank, model, new InputColumn(inputColumnName, IsImage: true), null, batchSize, [.. candidates]);
+    }
+
+    /// <inheritdoc cref="RankCaptions(TransformsCatalog, string, TransfusionModel, IReadOnlyList{string}, string, int)"/>
+    /// <param name="model">The transformer whose model is used. It must outlive the new transformer.</param>
+    public static TransfusionScoringEstimator RankCaptions(this TransformsCatalog catalog, string outputColumnName, TransfusionTransformer model, IReadOnlyList<string> candidates,
+        string inputColumnName = "Image", int batchSize = ScoringConfig.DefaultBatchSize) =>
+        catalog.RankCaptions(outputColumnName, ModelOf(model), candidates, inputColumnName, batchSize);
+
     private static TransfusionScoringEstimator Score(TransformsCatalog catalog, string outputColumnName, OutputKind kind, TransfusionModel model,
-        InputColumn input, GenerationOptions? options, int batchSize)
+        InputColumn input, GenerationOptions? options, int batchSize, IReadOnlyList<string>? candidates = null)
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(model);
@@ -60,7 +82,7 @@ public static class TransfusionCatalog
         IHostEnvironment environment = MLNetInternals.EnvironmentOf(catalog);
         if (options is not null)
             new OptionChecks(environment).Generation(options, nameof(options), model.Config.Diffusion);
-        var scoring = new ScoringConfig([new OutputColumn(outputColumnName, kind, [input])], options ?? GenerationOptions.Fast, batchSize);
+        var scoring = new ScoringConfig([new OutputColumn(outputColumnName, kind, [input], candidates)], options ?? GenerationOptions.Fast, batchSize);
         return new TransfusionScoringEstimator(environment, model, scoring);
     }
 

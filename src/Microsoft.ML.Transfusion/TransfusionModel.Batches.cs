@@ -32,9 +32,17 @@ public sealed partial class TransfusionModel
         }
         network.to(options.Device);
         var model = new TransfusionModel(config, tokenizer, network);
-        TrainingOptions previewed = preview is null ? options : options with { Preview = progress => preview(model, progress) };
+        TrainingOptions previewed = preview is null ? options : options with
+        {
+            Preview = progress =>
+            {
+                model.ForgetWeights();
+                return preview(model, progress);
+            },
+        };
         new TrainingLoop(network, config, tokenizer.SpecialTokens, previewed).Run(documents, validation);
         KeepWeights(network);
+        model.ForgetWeights();
         return model;
     }
 
@@ -52,41 +60,80 @@ public sealed partial class TransfusionModel
         return new TransfusionModel(archive.Config, archive.Tokenizer, network);
     }
 
-    internal string[] CaptionBatch(IReadOnlyList<Tensor> images, GenerationOptions options, CancellationToken cancellationToken)
+    internal string[] CaptionBatch(IReadOnlyList<Tensor> images, GenerationOptions options, CancellationToken cancellationToken) =>
+        ContinueTexts([.. images.Select(image => new Document([new ImagePart(image)]))], [.. images.Select(image => RowSeed.Of(options.Seed, image))], options, cancellationToken);
+
+    /// <summary>Continues every document with text until its end.</summary>
+    /// <param name="seeds">One for each document.</param>
+    internal string[] ContinueTexts(IReadOnlyList<Document> prompts, IReadOnlyList<ulong> seeds, GenerationOptions options, CancellationToken cancellationToken)
     {
         options.Validate();
-        if (images.Count == 0)
-            return [];
-        List<Document> prompts = [.. images.Select(image => new Document([new ImagePart(image)]))];
-        using var seeds = new RowGenerators(images.Select(image => RowGenerators.Seed(options.Seed, image)));
-        lock (_gate)
-        {
-            ObjectDisposedException.ThrowIf(_disposed, this);
-            return [.. _generator.ContinueText(prompts, options, seeds.Generators, cancellationToken).Select(ids => Tokenizer.Decode(ids))];
-        }
+        int candidates = options.NumberOfCandidates;
+        IReadOnlyList<GenerationRow> rows = Queue.Run([.. prompts.SelectMany((prompt, at) => Enumerable.Range(0, candidates).Select(candidate =>
+            new RowRequest(prompt, RowMode.Text, options, RowSeed.Candidate(seeds[at], candidate)) { CancellationToken = cancellationToken }))]);
+        return [.. rows.Chunk(candidates).Select(answers => answers.MaxBy(row => row.LikelihoodCount == 0 ? double.NegativeInfinity : row.LogLikelihood / row.LikelihoodCount)!)
+            .Select(row => Tokenizer.Decode(row.Parts.OfType<TextPart>().SelectMany(text => text.TokenIds)))];
     }
 
     /// <summary>Returns float tensors [3, H, W] in [−1, 1], owned by the caller.</summary>
     internal Tensor[] GenerateImageBatch(IReadOnlyList<string> prompts, GenerationOptions options, CancellationToken cancellationToken)
     {
+        int[][] ids = [.. prompts.Select(prompt => Tokenizer.Encode(prompt))];
+        return DrawImages([.. ids.Select(prompt => new Document([new TextPart(prompt)]))], [.. ids.Select(prompt => RowSeed.Of(options.Seed, prompt))], options, cancellationToken);
+    }
+
+    /// <summary>Draws one picture after every document: float tensors [3, H, W] in [−1, 1], owned by the caller.</summary>
+    /// <param name="seeds">One for each document.</param>
+    /// <param name="start">Where all of them start; null: at pure noise.</param>
+    /// <param name="observe">Told about every denoising step.</param>
+    internal Tensor[] DrawImages(IReadOnlyList<Document> prompts, IReadOnlyList<ulong> seeds, GenerationOptions options, CancellationToken cancellationToken,
+        ImageStart? start = null, Action<DenoisingStep>? observe = null)
+    {
         options.Validate();
         options.RequireFit(Config.Diffusion);
-        var images = new Tensor[prompts.Count];
-        var documents = prompts.Select((prompt, row) => (Row: row, Ids: Tokenizer.Encode(prompt)));
-        foreach (var group in documents.GroupBy(document => document.Ids.Length))
+        int[]? negative = options.NegativePrompt.Length == 0 ? null : Tokenizer.Encode(options.NegativePrompt);
+        IReadOnlyList<GenerationRow> rows = Queue.Run([.. prompts.Select((prompt, at) => new RowRequest(prompt, RowMode.Image, options, seeds[at])
         {
-            List<Document> rows = [.. group.Select(document => new Document([new TextPart(document.Ids)]))];
-            using var seeds = new RowGenerators(group.Select(document => RowGenerators.Seed(options.Seed, document.Ids)));
-            lock (_gate)
-            {
-                ObjectDisposedException.ThrowIf(_disposed, this);
-                using var scope = NewDisposeScope();
-                Tensor pixels = PixelCodec.Decode(_generator.DrawImages(rows, options, seeds.Generators, cancellationToken)).cpu();
-                foreach ((int row, int at) in group.Select((document, at) => (document.Row, at)))
-                    images[row] = pixels[at].clone().DetachFromDisposeScope();
-            }
-        }
-        return images;
+            NegativePrompt = negative,
+            Start = start,
+            Observe = observe,
+            CancellationToken = cancellationToken,
+        })]);
+        using var scope = NewDisposeScope();
+        return [.. rows.Select(row =>
+        {
+            using Tensor latents = ((ImagePart)row.Parts[^1]).Latents;
+            return PixelCodec.Decode(latents).DetachFromDisposeScope();
+        })];
+    }
+
+    /// <summary>How likely each candidate is as the caption of each picture.</summary>
+    internal CaptionLikelihood[][] RankBatch(IReadOnlyList<Tensor> images, IReadOnlyList<string> candidates)
+    {
+        SpecialTokens special = Tokenizer.SpecialTokens;
+        int[][] ids = [.. candidates.Select(candidate => Tokenizer.Encode(candidate))];
+        RequireRoom(Config.Image.PatchCount + 3 + ids.Max(candidate => candidate.Length));
+        List<IReadOnlyList<PassPart>> prompts = [.. images.Select(image => (IReadOnlyList<PassPart>)
+            [PassPart.Tokens(special.BeginOfSequence, special.BeginOfImage), PassPart.Image(ToPatches(image), Config.Image.PatchCount), PassPart.Tokens(special.EndOfImage)])];
+        bool[] allowed = SequenceGenerator.Allow(special, Tokenizer.VocabularySize, special.EndOfSequence);
+        double[][] scores = Queue.Use(() => CaptionRanker.Rank(_inference!, prompts, ids, special.EndOfSequence, allowed));
+        return [.. scores.Select(ofImage =>
+        {
+            double largest = ofImage.Max(), sum = ofImage.Sum(score => Math.Exp(score - largest));
+            return ofImage.Select((score, at) => new CaptionLikelihood(candidates[at], score, ids[at].Length + 1, Math.Exp(score - largest) / sum)).ToArray();
+        })];
+    }
+
+    private float[] ToPatches(Tensor image)
+    {
+        using var scope = NewDisposeScope();
+        return Patches.Patchify(PixelCodec.Encode(image).unsqueeze(0), Config.Image.PatchSize).contiguous().data<float>().ToArray();
+    }
+
+    private void RequireRoom(int positions)
+    {
+        if (positions > Config.Transformer.MaxSequenceLength)
+            throw new ArgumentException($"This takes {positions} positions; the model's context has {Config.Transformer.MaxSequenceLength} ({nameof(TransformerConfig.MaxSequenceLength)}). Shorten the text.");
     }
 
     /// <summary>Both losses of every document, laid out as they stand, at fixed timesteps and noise.</summary>

@@ -21,20 +21,38 @@ namespace Microsoft.ML.Transfusion;
 public sealed partial class TransfusionModel : IDisposable
 {
     private readonly TransfusionNetwork _network;
-    private readonly SequenceGenerator _generator;
+    private readonly DiffusionProcess _diffusion;
     private readonly Lock _gate = new();
+    private IInferenceNetwork? _inference;                  // a copy of the weights as generation wants them, made when it is first needed
+    private GenerationQueue? _queue;
     private bool _disposed;
 
     private TransfusionModel(TransfusionConfig config, TextTokenizer tokenizer, TransfusionNetwork network)
     {
         (Config, Tokenizer, _network) = (config, tokenizer, network);
-        _generator = new SequenceGenerator(network, config, tokenizer.SpecialTokens, tokenizer.VocabularySize);
+        _diffusion = DiffusionProcess.Create(config.Diffusion, network.Device);
     }
 
     /// <summary>The configuration the model was trained with.</summary>
     public TransfusionConfig Config { get; }
 
+    /// <summary>A call is refused with <see cref="GenerationOverloadException"/> while so many rows of other calls wait for their turn; 1024 by default. Calls that were accepted are computed together, up to 64 rows at once.</summary>
+    public int MaxWaitingRows { get; set; } = 1024;
+
     internal TextTokenizer Tokenizer { get; }
+
+    private GenerationQueue Queue
+    {
+        get
+        {
+            lock (_gate)
+            {
+                ObjectDisposedException.ThrowIf(_disposed, this);
+                _inference ??= _network.Device.type == DeviceType.CPU ? new CpuInference(_network) : new TorchInference(_network);
+                return _queue ??= new GenerationQueue(new SequenceGenerator(_inference, Config, Tokenizer.SpecialTokens, Tokenizer.VocabularySize, _diffusion), () => MaxWaitingRows);
+            }
+        }
+    }
 
     /// <summary>Describes a picture.</summary>
     /// <param name="image">A picture of any size; it is fitted to the trained size and stays the caller's.</param>
@@ -58,31 +76,6 @@ public sealed partial class TransfusionModel : IDisposable
         ArgumentNullException.ThrowIfNull(prompt);
         using Tensor pixels = GenerateImageBatch([prompt], options ?? GenerationOptions.Fast, cancellationToken)[0];
         return ImageTensors.ToImage(pixels);
-    }
-
-    /// <summary>Continues a sequence of text and pictures with text and pictures, until the model ends it; parts come as they are finished.</summary>
-    /// <param name="prompt">Text and pictures in order; may be empty.</param>
-    /// <param name="options">How text and pictures are chosen; <see cref="GenerationOptions.MaxNewTokens"/> bounds the answer.</param>
-    /// <param name="cancellationToken">Honoured within one token or denoising step.</param>
-    public IEnumerable<SequencePart> Generate(IEnumerable<SequencePart> prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default)
-    {
-        ArgumentNullException.ThrowIfNull(prompt);
-        options ??= GenerationOptions.Fast;
-        options.Validate();
-        options.RequireFit(Config.Diffusion);
-        Document document = ToDocument(prompt);
-        using var generator = new Generator((ulong)options.Seed, CPU);
-        using IEnumerator<DocumentPart> parts = _generator.Generate(document, options, generator, cancellationToken).GetEnumerator();
-        try
-        {
-            while (NextPart(parts) is { } part)
-                yield return part;
-        }
-        finally
-        {
-            foreach (ImagePart image in document.Parts.OfType<ImagePart>())
-                image.Latents.Dispose();
-        }
     }
 
     /// <summary>How well the model predicts a document, at fixed noise.</summary>
@@ -145,37 +138,21 @@ public sealed partial class TransfusionModel : IDisposable
             if (_disposed)
                 return;
             _disposed = true;
-            _generator.Dispose();
+            ForgetWeights();
+            _diffusion.Dispose();
             _network.Dispose();
         }
     }
 
-    private SequencePart? NextPart(IEnumerator<DocumentPart> parts)
+    /// <summary>Generation starts from the network's present weights again.</summary>
+    private void ForgetWeights()
     {
         lock (_gate)
         {
-            ObjectDisposedException.ThrowIf(_disposed, this);
-            if (!parts.MoveNext())
-                return null;
+            _queue?.Dispose();
+            _inference?.Dispose();
+            (_queue, _inference) = (null, null);
         }
-        if (parts.Current is TextPart text)
-            return new SequencePart.Text(Tokenizer.Decode(text.TokenIds));
-        using var scope = NewDisposeScope();
-        using Tensor latents = ((ImagePart)parts.Current).Latents;
-        return new SequencePart.Image(ImageTensors.ToImage(PixelCodec.Decode(latents).cpu()));
-    }
-
-    private Document ToDocument(IEnumerable<SequencePart> parts) => new([.. parts.Select(part => part switch
-    {
-        SequencePart.Text text => (DocumentPart)new TextPart(Tokenizer.Encode(text.Value)),
-        SequencePart.Image image => new ImagePart(ToLatents(image.Value)),
-        _ => throw new ArgumentException("A part is null.", nameof(parts)),
-    })]);
-
-    private Tensor ToLatents(MLImage image)
-    {
-        using Tensor pixels = ToPixels(image);
-        return PixelCodec.Encode(pixels);
     }
 
     private Tensor ToPixels(MLImage image) => ImageTensors.ToTensor(image, Config.Image.ImageHeight, Config.Image.ImageWidth);

@@ -7,4 +7,6 @@ return new RootCommand("Measures Microsoft.ML.Transfusion.")
     TrainStepCommand.Create(),
     DataCommand.Create(),
     PrecisionCommand.Create(),
+    DecodeCommand.Create(),
+    DenoiseCommand.Create(),
 }.Parse(args).Invoke();

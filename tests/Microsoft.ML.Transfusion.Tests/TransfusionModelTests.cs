@@ -143,7 +143,7 @@ public sealed class TransfusionModelTests(BriefModel trained)
 
         Assert.Throws<OperationCanceledException>(() => _model.Caption(picture, Options, cancelled));
         Assert.Throws<OperationCanceledException>(() => _model.GenerateImage("a barn", Options, cancelled));
-        Assert.Throws<OperationCanceledException>(() => _model.Generate([], Options, cancelled).ToList());
+        Assert.Throws<OperationCanceledException>(() => _model.Generate([], Options, cancellationToken: cancelled).ToList());
     }
 
     public static TheoryData<string, GenerationOptions> WrongOptions => new()
@@ -154,6 +154,16 @@ public sealed class TransfusionModelTests(BriefModel trained)
         { "Temperature", new() { Temperature = -1 } },
         { "Temperature", new() { Temperature = double.NaN } },
         { "GuidanceScale", new() { GuidanceScale = double.PositiveInfinity } },
+        { "GuidanceScale", new() { GuidanceScale = double.NaN } },
+        { "GuidanceMinNoise", new() { GuidanceMinNoise = -0.1 } },
+        { "GuidanceMaxNoise", new() { GuidanceMinNoise = 0.5, GuidanceMaxNoise = 0.4 } },
+        { "NegativePrompt", new() { NegativePrompt = "a barn", GuidanceScale = 1 } },
+        { "NegativePrompt", new() { NegativePrompt = null! } },
+        { "PreviewInterval", new() { PreviewInterval = -1 } },
+        { "MinP", new() { MinP = 1.1 } },
+        { "RepetitionPenalty", new() { RepetitionPenalty = 0 } },
+        { "NumberOfCandidates", new() { NumberOfCandidates = 0 } },
+        { "NumberOfCandidates", new() { NumberOfCandidates = 2 } },
         { "MaxNewTokens", new() { MaxNewTokens = -1 } },
         { "GuidanceRescale", new() { GuidanceRescale = 1.5 } },
         { "Eta", new() { Eta = -0.1 } },
@@ -256,7 +266,7 @@ public sealed class TransfusionModelTests(BriefModel trained)
             LeakCheck.Holds(() => Discard(_model.Generate(prompt, sampled with { Seed = seed })), times: 1);
             LeakCheck.Holds(() => Discard(_model.Generate(prompt, sampled with { Seed = seed }).Take(1)), times: 1);
         }
-        LeakCheck.Holds(() => Assert.Throws<OperationCanceledException>(() => Discard(_model.Generate(prompt, sampled, new CancellationToken(true)))), times: 1);
+        LeakCheck.Holds(() => Assert.Throws<OperationCanceledException>(() => Discard(_model.Generate(prompt, sampled, cancellationToken: new CancellationToken(true)))), times: 1);
     }
 
     [Fact]

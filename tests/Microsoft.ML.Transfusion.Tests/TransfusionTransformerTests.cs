@@ -64,6 +64,27 @@ public class TransfusionTransformerTests
     }
 
     [Fact]
+    public void RankCaptions_adds_probabilities_with_the_candidates_names()
+    {
+        string[] candidates = ["one", "two of them", "neither"];
+        IDataView data = TinyTraining.View(_ml, TinyTraining.Rows());
+        TransfusionTransformer ranker = _ml.Transforms.RankCaptions("Scores", Transformer, candidates, batchSize: 3).Fit(data);
+        using var file = new MemoryStream();
+        _ml.Model.Save(ranker, data.Schema, file);
+        file.Position = 0;
+
+        IDataView ranked = _ml.Model.Load(file, out _).Transform(data);
+
+        VBuffer<ReadOnlyMemory<char>> names = default;
+        ranked.Schema["Scores"].GetSlotNames(ref names);
+        Assert.Equal(candidates, names.DenseValues().Select(name => name.ToString()));
+        float[][] rows = [.. ranked.GetColumn<float[]>("Scores")];
+        Assert.All(rows, row => Assert.Equal(1, row.Sum(), 1e-5));
+        Assert.Equal(rows, [.. ranker.Transform(data).GetColumn<float[]>("Scores")]);
+        Assert.Throws<ArgumentException>(() => _ml.Transforms.RankCaptions("Scores", Transformer, []));
+    }
+
+    [Fact]
     public void PredictionEngine_predicts_row_after_row()
     {
         var options = new PredictionEngineOptions { OwnsTransformer = false };

@@ -1,26 +1,27 @@
 // Computes output values for a batch of rows with the model: the seam between cursors and the network.
-using Microsoft.ML.Data;
 using Microsoft.ML.Transfusion.Codecs;
-using Microsoft.ML.Transfusion.Imaging;
+using Microsoft.ML.Transfusion.Generation;
 using Microsoft.ML.Transfusion.Sequences;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion.Data;
 
 /// <summary>Computes one output for several rows, each with at least one part; null where the model gives none.</summary>
-/// <returns>A string, pixels that the caller disposes, or a <see cref="TransfusionScore"/> for each row.</returns>
-internal delegate object?[] ComputeOutputs(OutputKind kind, IReadOnlyList<IReadOnlyList<RowPart>> rows);
+/// <returns>A string, pixels that the caller disposes, a <see cref="TransfusionScore"/> or an array of numbers for each row.</returns>
+internal delegate object?[] ComputeOutputs(OutputColumn output, IReadOnlyList<IReadOnlyList<RowPart>> rows);
 
 internal sealed class ModelOutputs(TransfusionModel model, GenerationOptions options)
 {
-    public object?[] Compute(OutputKind kind, IReadOnlyList<IReadOnlyList<RowPart>> rows) => kind switch
+    public object?[] Compute(OutputColumn output, IReadOnlyList<IReadOnlyList<RowPart>> rows) => output.Kind switch
     {
         OutputKind.Score => Score(rows),
+        OutputKind.Rank => [.. model.RankBatch([.. rows.Select(row => row[0].Pixels!)], output.Candidates!)
+            .Select(row => row.Select(candidate => (float)candidate.Probability).ToArray())],
         OutputKind.Text when rows.All(row => row is [{ Pixels: not null }]) =>
             model.CaptionBatch([.. rows.Select(row => row[0].Pixels!)], options, CancellationToken.None),
         OutputKind.Image when rows.All(row => row is [{ Text: not null }]) =>
             model.GenerateImageBatch([.. rows.Select(row => row[0].Text!)], options, CancellationToken.None),
-        _ => [.. rows.Select(row => Continue(kind, row))],
+        _ => Continue(output.Kind, rows),
     };
 
     private object?[] Score(IReadOnlyList<IReadOnlyList<RowPart>> rows)
@@ -32,31 +33,14 @@ internal sealed class ModelOutputs(TransfusionModel model, GenerationOptions opt
     private Document Document(IReadOnlyList<RowPart> row) => new([.. row.Select(part => part.Text is null
         ? (DocumentPart)new ImagePart(PixelCodec.Encode(part.Pixels!)) : new TextPart(model.Tokenizer.Encode(part.Text)))]);
 
-    /// <summary>The first piece of the wanted kind in what the model says next.</summary>
-    private object? Continue(OutputKind kind, IReadOnlyList<RowPart> row)
+    /// <summary>The answer to documents of several parts: all of it text, or one picture.</summary>
+    private object?[] Continue(OutputKind kind, IReadOnlyList<IReadOnlyList<RowPart>> rows)
     {
-        List<SequencePart> prompt = [.. row.Select(part => part.Text is null
-            ? (SequencePart)new SequencePart.Image(ImageTensors.ToImage(part.Pixels!)) : new SequencePart.Text(part.Text))];
-        try
-        {
-            foreach (SequencePart part in model.Generate(prompt, options))
-            {
-                if (part is SequencePart.Text text && kind == OutputKind.Text)
-                    return text.Value;
-                if (part is not SequencePart.Image { Value: var image })
-                    continue;
-                using (image)
-                {
-                    if (kind == OutputKind.Image)
-                        return ImageTensors.ToTensor(image, model.Config.Image.ImageHeight, model.Config.Image.ImageWidth).DetachFromDisposeScope();
-                }
-            }
-            return null;
-        }
-        finally
-        {
-            foreach (SequencePart.Image image in prompt.OfType<SequencePart.Image>())
-                image.Value.Dispose();
-        }
+        using var scope = NewDisposeScope();
+        Document[] documents = [.. rows.Select(Document)];
+        ulong[] seeds = [.. documents.Select(document => RowSeed.Of(options.Seed, document))];
+        return kind == OutputKind.Text
+            ? model.ContinueTexts(documents, seeds, options, CancellationToken.None)
+            : model.DrawImages(documents, seeds, options, CancellationToken.None);
     }
 }

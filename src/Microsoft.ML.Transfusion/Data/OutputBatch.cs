@@ -53,8 +53,13 @@ internal sealed class OutputBatch : IDisposable
         // Not disposed: ML.NET's own readers share one variable among rows, so an earlier row's image would die in the user's hands.
         OutputKind.Image => (ValueGetter<MLImage>)((ref MLImage value) =>
             value = Result(output, row()) is Tensor pixels ? ImageTensors.ToImage(pixels) : null!),
-        _ => (ValueGetter<VBuffer<float>>)((ref VBuffer<float> value) =>
-            Copy(Result(output, row()) as TransfusionScore? ?? new TransfusionScore(float.NaN, float.NaN, 0), ref value)),
+        _ => (ValueGetter<VBuffer<float>>)((ref VBuffer<float> value) => Copy(Result(output, row()) switch
+        {
+            TransfusionScore score => [score.LanguageLoss, score.DiffusionLoss, score.TokenCount],
+            float[] probabilities => probabilities,
+            _ when output.Kind == OutputKind.Score => [float.NaN, float.NaN, 0],
+            _ => [.. Enumerable.Repeat(float.NaN, output.Candidates!.Count)],
+        }, ref value)),
     };
 
     public void Dispose() => Clear();
@@ -66,7 +71,7 @@ internal sealed class OutputBatch : IDisposable
         IReadOnlyList<RowPart>[] rows = [.. Enumerable.Range(0, _count).Select(row =>
             (IReadOnlyList<RowPart>)[.. output.Inputs.Select(input => _inputs[input].Values[row]).OfType<RowPart>()])];
         int[] present = [.. Enumerable.Range(0, _count).Where(row => rows[row].Count > 0)];
-        object?[] computed = present.Length == 0 ? [] : _compute(output.Kind, [.. present.Select(row => rows[row])]);
+        object?[] computed = present.Length == 0 ? [] : _compute(output, [.. present.Select(row => rows[row])]);
         results = new object?[_count];
         for (int i = 0; i < present.Length; i++)
             results[present[i]] = computed[i];
@@ -74,10 +79,10 @@ internal sealed class OutputBatch : IDisposable
         return results[at];
     }
 
-    private static void Copy(TransfusionScore score, ref VBuffer<float> value)
+    private static void Copy(float[] values, ref VBuffer<float> value)
     {
-        VBufferEditor<float> editor = VBufferEditor.Create(ref value, OutputSchemas.ScoreSlots.Count);
-        (editor.Values[0], editor.Values[1], editor.Values[2]) = (score.LanguageLoss, score.DiffusionLoss, score.TokenCount);
+        VBufferEditor<float> editor = VBufferEditor.Create(ref value, values.Length);
+        values.CopyTo(editor.Values);
         value = editor.Commit();
     }
 }

@@ -11,12 +11,16 @@ internal enum OutputKind
 
     /// <summary>Both losses and the number of text tokens of the inputs as one document.</summary>
     Score,
+
+    /// <summary>How probable each of the given candidates is as the caption of the input picture.</summary>
+    Rank,
 }
 
 /// <summary>A column of text or pictures that documents are made of.</summary>
 internal sealed record InputColumn(string Name, bool IsImage);
 
-internal sealed record OutputColumn(string Name, OutputKind Kind, IReadOnlyList<InputColumn> Inputs);
+/// <param name="Candidates">The captions that <see cref="OutputKind.Rank"/> is about; null for others.</param>
+internal sealed record OutputColumn(string Name, OutputKind Kind, IReadOnlyList<InputColumn> Inputs, IReadOnlyList<string>? Candidates = null);
 
 /// <summary>What a transformer saves beside the model. Column names and sampling belong to it, not to the network.</summary>
 /// <param name="BatchSize">Rows that are read ahead and go through the network together.</param>

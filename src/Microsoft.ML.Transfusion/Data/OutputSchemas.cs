@@ -14,7 +14,15 @@ internal static class OutputSchemas
     private const string SlotNames = "SlotNames";                  // ML.NET's name for this annotation
     public const string GeneratedFrom = "GeneratedFrom";           // the input columns' names, separated by commas
 
-    private static VectorDataViewType SlotNamesType => new(TextDataViewType.Instance, ScoreSlots.Count);
+    /// <summary>Names of the elements of a vector output; null: the output is no vector.</summary>
+    public static IReadOnlyList<string>? SlotsOf(OutputColumn output) => output.Kind switch
+    {
+        OutputKind.Score => ScoreSlots,
+        OutputKind.Rank => output.Candidates!,
+        _ => null,
+    };
+
+    private static VectorDataViewType SlotNamesType(int count) => new(TextDataViewType.Instance, count);
 
     /// <summary>The input's columns, at their indices, and the outputs after them.</summary>
     public static DataViewSchema Append(DataViewSchema input, IReadOnlyList<OutputColumn> outputs, ImageCodecConfig size)
@@ -35,8 +43,8 @@ internal static class OutputSchemas
         foreach (OutputColumn output in outputs)
         {
             SchemaShape.Column from = MLNetInternals.Column(GeneratedFrom, TextDataViewType.Instance);
-            columns[output.Name] = output.Kind == OutputKind.Score
-                ? MLNetInternals.Column(output.Name, TypeOf(output, size), from, MLNetInternals.Column(SlotNames, SlotNamesType))
+            columns[output.Name] = SlotsOf(output) is { } slots
+                ? MLNetInternals.Column(output.Name, TypeOf(output, size), from, MLNetInternals.Column(SlotNames, SlotNamesType(slots.Count)))
                 : MLNetInternals.Column(output.Name, TypeOf(output, size), from);
         }
         return new SchemaShape(columns.Values);
@@ -46,7 +54,7 @@ internal static class OutputSchemas
     {
         OutputKind.Text => TextDataViewType.Instance,
         OutputKind.Image => new ImageDataViewType(size.ImageHeight, size.ImageWidth),
-        _ => new VectorDataViewType(NumberDataViewType.Single, ScoreSlots.Count),
+        _ => new VectorDataViewType(NumberDataViewType.Single, SlotsOf(output)!.Count),
     };
 
     private static DataViewSchema.Annotations Annotations(OutputColumn output)
@@ -54,9 +62,9 @@ internal static class OutputSchemas
         var annotations = new DataViewSchema.Annotations.Builder();
         string inputs = string.Join(",", output.Inputs.Select(input => input.Name));
         annotations.Add(GeneratedFrom, TextDataViewType.Instance, (ref ReadOnlyMemory<char> value) => value = inputs.AsMemory());
-        if (output.Kind == OutputKind.Score)
-            annotations.Add(SlotNames, SlotNamesType, (ref VBuffer<ReadOnlyMemory<char>> value) =>
-                value = new VBuffer<ReadOnlyMemory<char>>(ScoreSlots.Count, [.. ScoreSlots.Select(name => name.AsMemory())]));
+        if (SlotsOf(output) is { } slots)
+            annotations.Add(SlotNames, SlotNamesType(slots.Count), (ref VBuffer<ReadOnlyMemory<char>> value) =>
+                value = new VBuffer<ReadOnlyMemory<char>>(slots.Count, [.. slots.Select(name => name.AsMemory())]));
         return annotations.ToAnnotations();
     }
 }

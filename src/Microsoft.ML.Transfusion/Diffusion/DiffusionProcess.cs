@@ -8,10 +8,16 @@ internal abstract class DiffusionProcess : IDisposable
 {
     private protected const double ImageBound = 1;
 
+    /// <summary>T: how noisy the noisiest images are.</summary>
+    public abstract int NumberOfTimesteps { get; }
+
+    /// <summary>Where images, noise and predictions are.</summary>
+    public abstract Device Device { get; }
+
     public static DiffusionProcess Create(DiffusionConfig config, Device device) => config.Objective switch
     {
         DiffusionObjective.Ddpm => new GaussianDiffusion(config, device),
-        DiffusionObjective.FlowMatching => new FlowMatching(config),
+        DiffusionObjective.FlowMatching => new FlowMatching(config, device),
         _ => throw new ArgumentOutOfRangeException(nameof(config), config.Objective, "Unknown diffusion objective."),
     };
 
@@ -23,6 +29,12 @@ internal abstract class DiffusionProcess : IDisposable
 
     /// <summary>Squared error: the mean of each image, [N].</summary>
     public abstract Tensor Loss(Tensor prediction, Tensor target, Tensor timesteps);
+
+    /// <summary>One timestep for several images, as <see cref="AddNoise"/> wants it; [N].</summary>
+    public abstract Tensor Timesteps(double timestep, int count);
+
+    /// <summary>The clean images that a prediction implies, not clipped.</summary>
+    public abstract Tensor PredictSample(Tensor prediction, Tensor noisySample, double timestep);
 
     /// <summary>The way back, for one batch.</summary>
     /// <param name="sampleBound">Predicted images are clipped to ± this, where pictures are; ∞ leaves them.</param>

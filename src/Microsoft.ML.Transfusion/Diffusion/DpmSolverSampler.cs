@@ -71,7 +71,7 @@ internal sealed class DpmSolverSampler : DiffusionSampler
         int left = Timesteps.Count - step;                  // 1 at the last step
         bool lowerFinal = _options.LowerOrderFinal && Timesteps.Count < FewSteps;
         int limit = left == 1 && (lowerFinal || Sigmas[^1] == 0) ? 1 : left == 2 && lowerFinal ? 2 : step + 1;
-        return Math.Min(limit, Math.Min(_options.Order, step + 1));
+        return Math.Min(limit, Math.Min(_options.Order, step - FirstStep + 1));
     }
 
     /// <summary>How the predicted image changes with λ, as divided differences over the last predictions, in units of h and h².</summary>

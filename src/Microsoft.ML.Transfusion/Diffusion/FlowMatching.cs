@@ -5,9 +5,13 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion.Diffusion;
 
-internal sealed class FlowMatching(DiffusionConfig config) : DiffusionProcess
+internal sealed class FlowMatching(DiffusionConfig config, Device? device = null) : DiffusionProcess
 {
     private readonly int _total = config.NumberOfTrainTimesteps;
+
+    public override int NumberOfTimesteps => _total;
+
+    public override Device Device => device ?? CPU;
 
     public override Tensor AddNoise(Tensor sample, Tensor noise, Tensor timesteps)
     {
@@ -23,6 +27,11 @@ internal sealed class FlowMatching(DiffusionConfig config) : DiffusionProcess
         using var scope = NewDisposeScope();
         return (prediction - target).Squared().flatten(1).mean([1]).MoveToOuterDisposeScope();
     }
+
+    public override Tensor Timesteps(double timestep, int count) => Arithmetic.Full([count], timestep, ScalarType.Float32, Device);
+
+    /// <summary>x₀ = x_σ − σ · v.</summary>
+    public override Tensor PredictSample(Tensor prediction, Tensor noisySample, double timestep) => noisySample.Plus(prediction, factor: -timestep / _total);
 
     public override DiffusionSampler CreateSampler(GenerationOptions options, double sampleBound = ImageBound)
     {

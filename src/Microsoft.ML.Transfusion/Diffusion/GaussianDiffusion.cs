@@ -28,6 +28,10 @@ internal sealed class GaussianDiffusion : DiffusionProcess
 
     public NoiseSchedule Schedule { get; }
 
+    public override int NumberOfTimesteps => Schedule.NumberOfTimesteps;
+
+    public override Device Device => _signal.device;
+
     /// <summary>x_t = √ᾱ_t · x_0 + √(1 − ᾱ_t) · ε.</summary>
     public override Tensor AddNoise(Tensor sample, Tensor noise, Tensor timesteps)
     {
@@ -75,6 +79,14 @@ internal sealed class GaussianDiffusion : DiffusionProcess
         return (sample.MoveToOuterDisposeScope(), noise.MoveToOuterDisposeScope());
     }
 
+    public override Tensor Timesteps(double timestep, int count) => Arithmetic.Full([count], Whole(timestep), ScalarType.Int64, Device);
+
+    public override Tensor PredictSample(Tensor prediction, Tensor noisySample, double timestep)
+    {
+        using var scope = NewDisposeScope();
+        return Interpret(prediction, noisySample, Schedule.LevelAt((int)Whole(timestep))).Sample.MoveToOuterDisposeScope();
+    }
+
     public override DiffusionSampler CreateSampler(GenerationOptions options, double sampleBound = ImageBound)
     {
         DiffusionSamplerType type = options.RequireFit(_config);
@@ -93,6 +105,9 @@ internal sealed class GaussianDiffusion : DiffusionProcess
         _lossWeight.Dispose();
         base.Dispose();
     }
+
+    /// <summary>Samplers may visit places between timesteps.</summary>
+    private double Whole(double timestep) => Math.Clamp(Math.Round(timestep), 0, NumberOfTimesteps - 1);
 
     /// <summary>How far a quantity moves when x₀ moves by one and x_t stays.</summary>
     private static Tensor ErrorPerSample(PredictionType quantity, Tensor alphasCumprod)

@@ -1,4 +1,7 @@
-// Text and images from a trained network: captions, drawings, and mixed sequences in which the model itself decides on images.
+// Text and images from a trained network: rows in different modes, of different lengths, in one pass of the network a step. A step gives every row
+// that writes one token and every image that is drawn one denoising step; rows join and leave between steps.
+using System.IO.Hashing;
+using System.Runtime.InteropServices;
 using Microsoft.ML.Transfusion.Diffusion;
 using Microsoft.ML.Transfusion.Modeling;
 using Microsoft.ML.Transfusion.Sequences;
@@ -7,182 +10,191 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion.Generation;
 
-internal sealed class SequenceGenerator(TransfusionNetwork network, TransfusionConfig config, SpecialTokens special, int vocabularySize) : IDisposable
+/// <summary>Not for several threads at once: <see cref="GenerationQueue"/> is.</summary>
+internal sealed class SequenceGenerator(IInferenceNetwork network, TransfusionConfig config, SpecialTokens special, int vocabularySize, DiffusionProcess diffusion) : IDisposable
 {
-    private readonly DiffusionProcess _diffusion = DiffusionProcess.Create(config.Diffusion, network.Device);
+    private const double PixelBound = 1;
+    private readonly List<GenerationRow> _rows = [];
+    private readonly List<DenoisingImages> _images = [];
+    private readonly bool[] _textTokens = Allow(special, vocabularySize, special.EndOfSequence);
+    private readonly bool[] _mixedTokens = Allow(special, vocabularySize, special.EndOfSequence, special.BeginOfImage);
+    private RowCache? _dropped;                             // BOS BOI: what training saw where a caption was dropped
 
-    /// <summary>Continues prompts of one layout with text until EOS; returns token ids by row, without special tokens.</summary>
-    /// <param name="prompts">Documents, as they stand before the answer.</param>
-    /// <param name="generators">One for each row.</param>
-    public int[][] ContinueText(IReadOnlyList<Document> prompts, GenerationOptions options, IReadOnlyList<Generator> generators, CancellationToken cancellationToken)
+    /// <summary>Rows that have not ended.</summary>
+    public int Count => _rows.Count;
+
+    /// <exception cref="ArgumentException">The prompt leaves no room in the context.</exception>
+    public GenerationRow CreateRow(RowRequest request)
+    {
+        int length = SequenceBatch.LengthOf(request.Prompt.Parts, config.Image.PatchCount) - 1, most = config.Transformer.MaxSequenceLength;
+        int needed = length + (request.Mode == RowMode.Image ? config.Image.PatchCount + 1 : 0);
+        if (needed > most)
+            throw new ArgumentException($"The prompt takes {length} positions{(needed > length ? $", a picture {needed - length} more" : "")}; the model's context has {most} "
+                + $"({nameof(TransformerConfig.MaxSequenceLength)}). Shorten the prompt.", nameof(request));
+        return new(request, special, config.Image.PatchCount, most);
+    }
+
+    /// <summary>The row takes part from the next step on; it is disposed once it has ended.</summary>
+    public void Admit(GenerationRow row) => _rows.Add(row);
+
+    /// <summary>One token or denoising step for every row.</summary>
+    public void Step()
     {
         using var inference = inference_mode();
         using var scope = NewDisposeScope();
-        using SequenceBatch batch = Prompt(prompts);
-        using var session = new GenerationSession(network, config.Image, prompts.Count, batch.Mask.Length + (long)options.MaxNewTokens);
-        Tensor allowed = Allow(special.EndOfSequence);
-        Tensor logits = session.Prefill(batch);
-        var rows = prompts.Select(_ => new List<int>()).ToArray();
-        var ended = new bool[prompts.Count];
-        for (int count = 0; count < options.MaxNewTokens && session.Length < network.Config.MaxSequenceLength; count++)
+        foreach (GenerationRow row in _rows.Where(row => !row.HasEnded && row.Request.CancellationToken.IsCancellationRequested))
+            row.Fail(new OperationCanceledException(row.Request.CancellationToken));
+        try
         {
-            cancellationToken.ThrowIfCancellationRequested();
-            var next = new long[prompts.Count];
-            for (int row = 0; row < prompts.Count; row++)
-            {
-                next[row] = ended[row] ? special.EndOfSequence : TokenSampler.Sample(logits[row], allowed, options, generators[row]);
-                ended[row] |= next[row] == special.EndOfSequence;
-                if (!ended[row])
-                    rows[row].Add((int)next[row]);
-            }
-            if (ended.All(end => end))
-                break;
-            using var step = NewDisposeScope();
-            logits = session.Append(tensor(next)).MoveToOuterDisposeScope();
+            Advance();
         }
-        return [.. rows.Select(row => row.ToArray())];
-    }
-
-    /// <summary>Draws one image after each prompt; prompts have one layout. Returns latents [B, C, H, W].</summary>
-    public Tensor DrawImages(IReadOnlyList<Document> prompts, GenerationOptions options, IReadOnlyList<Generator> generators, CancellationToken cancellationToken)
-    {
-        using var inference = inference_mode();
-        using var scope = NewDisposeScope();
-        using SequenceBatch batch = Prompt(prompts, beginsImage: true);
-        using var conditional = new GenerationSession(network, config.Image, prompts.Count, batch.Mask.Length + config.Image.PatchCount);
-        conditional.Prefill(batch);
-        using GenerationSession? unconditional = options.GuidanceScale == 1 ? null : Unconditional(prompts.Count);
-        return Denoise(conditional, unconditional, options, generators, cancellationToken).MoveToOuterDisposeScope();
-    }
-
-    /// <summary>Continues one prompt with text and images until EOS, the token limit or the end of the context; parts come as they are finished.</summary>
-    public IEnumerable<DocumentPart> Generate(Document prompt, GenerationOptions options, Generator generator, CancellationToken cancellationToken)
-    {
-        long capacity = SequenceBatch.LengthOf(prompt.Parts, config.Image.PatchCount) + (long)options.MaxNewTokens * (config.Image.PatchCount + 2);
-        using var session = new GenerationSession(network, config.Image, 1, capacity);
-        using Tensor allowed = Allow(special.EndOfSequence, special.BeginOfImage).DetachFromDisposeScope();
-        using var logits = new Latest(Prefill(session, prompt));
-        var text = new List<int>();
-        int limit = network.Config.MaxSequenceLength - config.Image.PatchCount - 2;     // room for one more image
-        for (int count = 0; count < options.MaxNewTokens && session.Length < limit; count++)
+        catch (Exception exception)                         // not hidden: every row's owner is told
         {
-            cancellationToken.ThrowIfCancellationRequested();
-            int token = Sample(logits.Value, allowed, options, generator);
-            if (token == special.EndOfSequence)
-                break;
-            if (token != special.BeginOfImage)
-            {
-                text.Add(token);
-                logits.Value = Append(session, token);
-                continue;
-            }
-            if (text.Count > 0)
-                yield return new TextPart([.. text]);
-            text.Clear();
-            Tensor latents;
-            using (inference_mode())
-            {
-                logits.Value = Append(session, token);
-                using GenerationSession? unconditional = options.GuidanceScale == 1 ? null : Unconditional(1);
-                latents = Denoise(session, unconditional, options, [generator], cancellationToken);
-                session.AppendImages(latents);
-            }
-            logits.Value = Append(session, special.EndOfImage);
-            var image = new ImagePart(latents.squeeze(0).DetachFromDisposeScope());
-            latents.Dispose();
-            yield return image;
+            foreach (GenerationRow row in _rows)
+                row.Fail(exception);
         }
-        if (text.Count > 0)
-            yield return new TextPart([.. text]);
+        foreach (DenoisingImages images in _images.Where(images => images.HasEnded))
+            images.Dispose();
+        _images.RemoveAll(images => images.HasEnded);
+        foreach (GenerationRow row in _rows.Where(row => row.HasEnded))
+            row.Dispose();
+        _rows.RemoveAll(row => row.HasEnded);
     }
 
-    public void Dispose() => _diffusion.Dispose();
-
-    private Tensor Prefill(GenerationSession session, Document prompt)
+    public void Dispose()
     {
-        using var inference = inference_mode();
-        using SequenceBatch batch = Prompt([prompt]);
-        return session.Prefill(batch);
+        foreach (GenerationRow row in _rows)
+            row.Fail(new ObjectDisposedException(nameof(SequenceGenerator)));
+        foreach (IDisposable part in (IEnumerable<IDisposable>)[.. _images, .. _rows])
+            part.Dispose();
+        _rows.Clear();
+        _images.Clear();
+        _dropped?.Dispose();
     }
 
-    private static Tensor Append(GenerationSession session, int token)
+    private void Advance()
     {
-        using var inference = inference_mode();
-        using Tensor ids = tensor([(long)token]);
-        return session.Append(ids);
-    }
-
-    private static int Sample(Tensor logits, Tensor allowed, GenerationOptions options, Generator generator)
-    {
-        using var scope = NewDisposeScope();
-        return TokenSampler.Sample(logits[0], allowed, options, generator);
-    }
-
-    // x_T is pure noise; each step overwrites x_t by x_{t−1} in place (Transfusion §3). Noise is drawn row by row, so that a row does not
-    // depend on its neighbours.
-    private Tensor Denoise(GenerationSession conditional, GenerationSession? unconditional, GenerationOptions options, IReadOnlyList<Generator> generators, CancellationToken cancellationToken)
-    {
-        using var scope = NewDisposeScope();
-        using DiffusionSampler sampler = _diffusion.CreateSampler(options);
-        Tensor sample = Noise(generators);
-        foreach ((int step, double timestep) in sampler.Timesteps.Index())
+        GenerationRow[] alive = [.. _rows.Where(row => !row.HasEnded)];
+        Reading[] readings =
+        [
+            .. alive.Where(row => row.Cache is null).GroupBy(row => Fingerprint(row.Request)).Select(same => Prefill([.. same])),
+            .. alive.Where(row => row.Cache is not null && row.Next.Count > 0).Select(row => new Reading([row], new RowPass(row.Cache!, row.Next, row.BeginsImage ? PassResult.None : PassResult.LastLogits))),
+        ];
+        DenoisingImages[] drawing = [.. _images.Where(images => !images.HasEnded)];
+        RowPass[] passes = [.. readings.Select(reading => reading.Pass), .. drawing.SelectMany(images => images.Begin())];
+        if (passes.Length > 0)
+            network.Run(passes);
+        foreach (DenoisingImages images in drawing)
+            images.End();
+        List<GenerationRow> beginning = [];
+        foreach ((GenerationRow[] rows, RowPass pass) in readings)
         {
-            cancellationToken.ThrowIfCancellationRequested();
-            using var stepScope = NewDisposeScope();
-            Tensor prediction = conditional.Denoise(sample, timestep);
-            if (unconditional is not null)
-                prediction = ClassifierFreeGuidance.Combine(prediction, unconditional.Denoise(sample, timestep), options.GuidanceScale, options.GuidanceRescale);
-            sample = sampler.Step(prediction, step, sample, sampler.IsStochastic ? Noise(generators) : null).MoveToOuterDisposeScope();
+            foreach (GenerationRow row in rows.Skip(1))
+                row.Cache = pass.Cache.Clone(row.Capacity(pass.Cache.Length));
+            beginning.AddRange(rows.Where(row => !Continue(row, pass.Result)));
         }
-        return sample.MoveToOuterDisposeScope();
+        BeginImages(beginning);
     }
 
-    private Tensor Noise(IReadOnlyList<Generator> generators)
+    /// <summary>The first pass of rows with one prompt, which is read once.</summary>
+    private Reading Prefill(GenerationRow[] rows)
+    {
+        RowRequest request = rows[0].Request;
+        List<PassPart> parts = [PassPart.Tokens(special.BeginOfSequence)];
+        foreach (DocumentPart part in request.Prompt.Parts)
+            if (part is TextPart text)
+                parts.Add(PassPart.Tokens(text.TokenIds));
+            else
+                parts.AddRange([PassPart.Tokens(special.BeginOfImage), Clean(((ImagePart)part).Latents), PassPart.Tokens(special.EndOfImage)]);
+        bool draws = request.Mode == RowMode.Image;
+        if (draws)
+            parts.Add(PassPart.Tokens(special.BeginOfImage));
+        rows[0].Cache = network.CreateCache(rows[0].Capacity(parts.Sum(part => part.TokenIds?.Length ?? part.PatchCount)));
+        return new Reading(rows, new RowPass(rows[0].Cache!, parts, draws ? PassResult.None : PassResult.LastLogits));
+    }
+
+    /// <summary>What a row does after its positions are read.</summary>
+    /// <returns>False where it begins an image.</returns>
+    private bool Continue(GenerationRow row, float[] logits)
+    {
+        GenerationOptions options = row.Request.Options;
+        if (logits.Length == 0)
+        {
+            row.Next = [];
+            return false;
+        }
+        if (!row.HasRoom)
+            row.End();
+        else
+        {
+            bool[] allowed = row.Request.Mode == RowMode.Mixed ? _mixedTokens : _textTokens;
+            (int token, double logProbability) = TokenSampler.Sample(logits, allowed, options, row.AllText, row.Random);
+            row.Take(token, logProbability);
+        }
+        return true;
+    }
+
+    private void BeginImages(List<GenerationRow> rows)
+    {
+        foreach (IGrouping<object, GenerationRow> alike in rows.GroupBy(row => DenoisingImages.Settings(row.Request)))
+            _images.Add(new DenoisingImages([.. alike], Unconditional([.. alike]), diffusion, config.Image, Codecs.PixelCodec.Channels, PixelBound));
+    }
+
+    /// <summary>What guidance leads away from: for each row, BOS and its negative prompt and BOI.</summary>
+    private RowCache?[] Unconditional(GenerationRow[] rows)
+    {
+        if (rows[0].Request.Options.GuidanceScale == 1)
+            return new RowCache?[rows.Length];
+        if (_dropped is null && rows.Any(row => row.Request.NegativePrompt is null))
+            _dropped = Read([]);
+        var caches = new RowCache?[rows.Length];
+        foreach (IGrouping<string, int> same in Enumerable.Range(0, rows.Length).GroupBy(row => string.Join(' ', rows[row].Request.NegativePrompt ?? [])))
+        {
+            int[]? negative = rows[same.First()].Request.NegativePrompt;
+            RowCache read = negative is null ? _dropped! : Read(negative);
+            foreach (int row in same)
+                caches[row] = read.Clone(read.Length + config.Image.PatchCount);
+            if (negative is not null)
+                read.Dispose();
+        }
+        return caches;
+    }
+
+    private RowCache Read(int[] negativePrompt)
+    {
+        int[] tokens = [special.BeginOfSequence, .. negativePrompt, special.BeginOfImage];
+        RowCache cache = network.CreateCache(tokens.Length);
+        network.Run([new RowPass(cache, [PassPart.Tokens(tokens)], PassResult.None)]);
+        return cache;
+    }
+
+    private PassPart Clean(Tensor latents)
     {
         using var scope = NewDisposeScope();
-        long[] shape = [Codecs.PixelCodec.Channels, config.Image.ImageHeight, config.Image.ImageWidth];
-        return stack([.. generators.Select(generator => randn(shape, generator: generator))]).to(network.Device).MoveToOuterDisposeScope();
+        return PassPart.Image(Patches.Patchify(latents.unsqueeze(0), config.Image.PatchSize).contiguous().data<float>().ToArray(), config.Image.PatchCount);
     }
 
-    /// <summary>What training saw where a caption was dropped: BOS BOI.</summary>
-    private GenerationSession Unconditional(int rows)
-    {
-        using SequenceBatch batch = Prompt([.. Enumerable.Repeat(new Document([]), rows)], beginsImage: true);
-        var session = new GenerationSession(network, config.Image, rows, batch.Mask.Length + config.Image.PatchCount);
-        session.Prefill(batch).Dispose();
-        return session;
-    }
-
-    private SequenceBatch Prompt(IReadOnlyList<Document> prompts, bool beginsImage = false)
-    {
-        DocumentPart[] ending = beginsImage ? [new TextPart([special.BeginOfImage])] : [];
-        return SequenceBatch.Create([.. prompts.Select(prompt => new ArrangedDocument([.. prompt.Parts, .. ending], []))], special, config.Image.PatchCount, endSequences: false);
-    }
-
-    /// <summary>0 for text tokens and the given special ones, −∞ for the other special ones; [V].</summary>
-    private Tensor Allow(params int[] specialTokens)
+    /// <summary>Rows whose prompts have one fingerprint share one pass over it.</summary>
+    private static UInt128 Fingerprint(RowRequest request)
     {
         using var scope = NewDisposeScope();
-        Tensor allowed = zeros(vocabularySize, device: network.Device);
+        var hash = new XxHash128();
+        hash.Append([(byte)request.Mode]);
+        foreach (DocumentPart part in request.Prompt.Parts)
+        {
+            ReadOnlySpan<byte> bytes = part is TextPart text ? MemoryMarshal.AsBytes<int>(text.TokenIds) : ((ImagePart)part).Latents.contiguous().bytes;
+            hash.Append(MemoryMarshal.AsBytes<int>([part is TextPart ? 0 : 1, bytes.Length]));
+            hash.Append(bytes);
+        }
+        return hash.GetCurrentHashAsUInt128();
+    }
+
+    /// <summary>Text tokens and the given special ones.</summary>
+    public static bool[] Allow(SpecialTokens special, int vocabularySize, params int[] specialTokens)
+    {
         int[] all = [special.Padding, special.BeginOfSequence, special.EndOfSequence, special.BeginOfImage, special.EndOfImage];
-        foreach (int token in all.Except(specialTokens))
-            allowed[token] = float.NegativeInfinity;
-        return allowed.MoveToOuterDisposeScope();
+        return [.. Enumerable.Range(0, vocabularySize).Select(id => specialTokens.Contains(id) || !all.Contains(id))];
     }
 
-    /// <summary>Holds one tensor at a time, outside of dispose scopes: an iterator's caller may open and close its own between two parts.</summary>
-    private sealed class Latest(Tensor first) : IDisposable
-    {
-        public Tensor Value
-        {
-            get;
-            set
-            {
-                field.Dispose();
-                field = value.DetachFromDisposeScope();
-            }
-        } = first.DetachFromDisposeScope();
-
-        public void Dispose() => Value.Dispose();
-    }
+    private sealed record Reading(GenerationRow[] Rows, RowPass Pass);
 }

@@ -1,5 +1,4 @@
-// From logits to a token: greedy, or sampled by temperature among the top k and the nucleus p.
-using Microsoft.ML.Transfusion.Torch;
+// From logits to a token: greedy, or sampled by temperature among the top k, the nucleus p and what is at least a share of the likeliest.
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -7,20 +6,56 @@ namespace Microsoft.ML.Transfusion.Generation;
 
 internal static class TokenSampler
 {
-    /// <summary>Logits [V] → a token id. Only ids for which <paramref name="isAllowed"/> is not −∞ can come out.</summary>
-    /// <param name="isAllowed">Added to the logits, [V]: 0 or −∞.</param>
-    public static int Sample(Tensor logits, Tensor isAllowed, GenerationOptions options, Generator generator)
+    /// <summary>Logits [V] → a token id and its log-probability under the model itself, among the allowed ones.</summary>
+    /// <param name="allowed">Whether each id may come out, [V].</param>
+    /// <param name="earlier">Tokens that the repetition penalty makes less likely.</param>
+    public static (int Token, double LogProbability) Sample(ReadOnlySpan<float> logits, bool[] allowed, GenerationOptions options, IEnumerable<int> earlier, Generator generator)
     {
-        using var scope = NewDisposeScope();
-        Tensor allowed = logits.Plus(isAllowed).cpu();        // where the generator is
-        if (options.Temperature == 0)
-            return (int)allowed.argmax().AsInt64();
-        (Tensor sorted, Tensor ids) = allowed.DividedBy(options.Temperature).sort(descending: true);
-        Tensor probabilities = softmax(sorted, 0);
-        if (options.TopK > 0 && options.TopK < probabilities.shape[0])
-            probabilities.narrow(0, options.TopK, probabilities.shape[0] - options.TopK).zero_();
-        if (options.TopP < 1)
-            probabilities.FillInPlace((probabilities.cumsum(0) - probabilities).IsAtLeast(options.TopP), 0);   // the one that crosses p stays
-        return (int)ids[multinomial(probabilities, 1, generator: generator)].AsInt64();
+        double[] scores = new double[logits.Length];
+        for (int id = 0; id < scores.Length; id++)
+            scores[id] = allowed[id] ? logits[id] : double.NegativeInfinity;
+        double[] own = options.RepetitionPenalty == 1 ? scores : [.. scores];
+        if (options.RepetitionPenalty != 1)
+            foreach (int id in earlier.Distinct())
+                scores[id] = scores[id] > 0 ? scores[id] / options.RepetitionPenalty : scores[id] * options.RepetitionPenalty;        // Keskar et al. 2019, §4.1
+        int token = options.Temperature == 0 ? Likeliest(scores) : Draw(scores, options, generator);
+        return (token, own[token] - LogSumExp(own));
+    }
+
+    private static int Likeliest(double[] scores)
+    {
+        int best = 0;
+        for (int id = 1; id < scores.Length; id++)
+            if (scores[id] > scores[best])
+                best = id;
+        return best;
+    }
+
+    private static int Draw(double[] scores, GenerationOptions options, Generator generator)
+    {
+        int[] ids = [.. Enumerable.Range(0, scores.Length).OrderByDescending(id => scores[id])];       // equal ones in their order: OrderBy is stable
+        double[] weights = [.. ids.Select(id => Math.Exp((scores[id] - scores[ids[0]]) / options.Temperature))];
+        double total = weights.Sum(), before = 0;
+        int kept = 0;
+        while (kept < ids.Length && weights[kept] > 0
+            && (options.TopK == 0 || kept < options.TopK)
+            && (options.TopP == 1 || before < options.TopP * total)                                      // the one that crosses p stays
+            && weights[kept] >= options.MinP)                                                            // of the likeliest one's, which is 1
+            before += weights[kept++];
+        using Tensor uniform = rand(1, ScalarType.Float64, generator: generator);
+        double place = uniform.data<double>()[0] * before, sum = 0;
+        for (int at = 0; at < kept - 1; at++)
+        {
+            sum += weights[at];
+            if (place < sum)
+                return ids[at];
+        }
+        return ids[kept - 1];
+    }
+
+    private static double LogSumExp(double[] scores)
+    {
+        double largest = scores.Max();
+        return largest + Math.Log(scores.Sum(score => Math.Exp(score - largest)));
     }
 }

@@ -47,7 +47,7 @@ internal static unsafe class AttentionKernel<T> where T : struct, ILanes
                 NativeMemory.Copy(block.LogSums, sums + queries.FirstOfSums, (nuint)queries.Count * sizeof(float));
                 SmallProduct.Multiply(block.Scores, block.Stride, 1, block.Values, block.Size, block.Results, block.Size, queries.TileRows, block.Size, queries.Seen, add: false);
                 for (int row = 0; row < queries.Count; row++)
-                    Multiply(block.Results + (nint)row * block.Size, 1 / block.Sums[row], block.Size);
+                    SoftmaxRow.Multiply(block.Results + (nint)row * block.Size, 1 / block.Sums[row], block.Size);
                 HeadRows.Move<Float32Lanes, T>(block.Results, block.Size, queries.Of(outputs, layout.OutputWidth), layout.OutputWidth, queries.Count, layout.HeadSize);
             }
         });
@@ -97,45 +97,11 @@ internal static unsafe class AttentionKernel<T> where T : struct, ILanes
     private static void Softmax(float* scores, int stride, QueryBlock queries, float* sums, float* logSums)
     {
         for (int row = 0; row < queries.TileRows; row++)
-            logSums[row] = Largest(scores + (nint)row * stride, queries.Visible(row));
+            logSums[row] = SoftmaxRow.Largest(scores + (nint)row * stride, queries.Visible(row));
         for (int row = 0; row < queries.TileRows; row++)
-            sums[row] = Exponentials(scores + (nint)row * stride, logSums[row], queries.Visible(row), queries.Seen);
+            sums[row] = SoftmaxRow.Exponentials(scores + (nint)row * stride, logSums[row], queries.Visible(row), queries.Seen);
         for (int row = 0; row < BlockRows; row += ILanes.Count)
             (Vector512.Load(logSums + row) + Vector512.Log(Vector512.Load(sums + row))).Store(logSums + row);
-    }
-
-    private static float Largest(float* row, int count)
-    {
-        Vector512<float> largest = Vector512.Create(float.NegativeInfinity);
-        int i = 0;
-        for (; i + ILanes.Count <= count; i += ILanes.Count)
-            largest = Vector512.MaxNative(largest, Vector512.Load(row + i));
-        if (i < count)
-            largest = Vector512.MaxNative(largest, Vector512.ConditionalSelect(Inside(i, count), Vector512.Load(row + i), Vector512.Create(float.NegativeInfinity)));
-        return Lanes.Largest(largest);
-    }
-
-    /// <summary>Scores → exp(score − subtracted); their sum.</summary>
-    private static float Exponentials(float* row, float subtracted, int count, int seen)
-    {
-        Vector512<float> least = Vector512.Create(subtracted), sum = default;
-        int i = 0;
-        for (; i + ILanes.Count <= count; i += ILanes.Count)
-        {
-            Vector512<float> exponential = Lanes.Exp(Vector512.Load(row + i) - least);
-            exponential.Store(row + i);
-            sum += exponential;
-        }
-        if (i < count)
-        {
-            Vector512<float> exponential = Vector512.ConditionalSelect(Inside(i, count), Lanes.Exp(Vector512.Load(row + i) - least), default);
-            exponential.Store(row + i);
-            sum += exponential;
-            i += ILanes.Count;
-        }
-        for (; i < seen; i += ILanes.Count)
-            Vector512<float>.Zero.Store(row + i);
-        return Lanes.Sum(sum);
     }
 
     /// <summary>Scores → probabilities p; their gradient g → the scores': p · (g − Σ p·g).</summary>
@@ -144,7 +110,7 @@ internal static unsafe class AttentionKernel<T> where T : struct, ILanes
         for (int row = 0; row < queries.TileRows; row++)
         {
             float* p = scores + (nint)row * stride, g = gradients + (nint)row * stride;
-            Exponentials(p, row < queries.Count ? logSums[row] : 0, queries.Visible(row), queries.Seen);
+            SoftmaxRow.Exponentials(p, row < queries.Count ? logSums[row] : 0, queries.Visible(row), queries.Seen);
             Vector512<float> products = default;
             for (int i = 0; i < queries.Seen; i += ILanes.Count)
                 products = Vector512.FusedMultiplyAdd(Vector512.Load(p + i), Vector512.Load(g + i), products);
@@ -153,14 +119,6 @@ internal static unsafe class AttentionKernel<T> where T : struct, ILanes
                 (Vector512.Load(p + i) * (Vector512.Load(g + i) - sum)).Store(g + i);
         }
     }
-
-    private static void Multiply(float* row, float factor, int size)
-    {
-        for (int i = 0; i < size; i += ILanes.Count)
-            (Vector512.Load(row + i) * factor).Store(row + i);
-    }
-
-    private static Vector512<float> Inside(int at, int count) => Vector512.LessThan(Vector512<int>.Indices, Vector512.Create(count - at)).AsSingle();
 
     /// <summary>A key and value head of a row, and the query heads that it serves.</summary>
     private readonly record struct Head(AttentionLayout Layout, int Row, int KeyValueHead)

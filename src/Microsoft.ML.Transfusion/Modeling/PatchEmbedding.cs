@@ -24,6 +24,9 @@ internal sealed class PatchEmbedding : nn.Module
         RegisterComponents();
     }
 
+    /// <summary>What is added to every patch vector at timesteps [N]; [N, F].</summary>
+    public Tensor TimeVectors(Tensor timesteps) => _time.forward(timesteps);
+
     /// <summary>Noisy patches [N, P, F] at timesteps [N] → [N, P, D].</summary>
     public Tensor Forward(Tensor patches, Tensor timesteps)
     {

@@ -31,7 +31,8 @@ internal static unsafe class RmsNormKernel
         return (output, scale);
     }
 
-    private static float Forward<T>(void* x, void* w, void* y, int size, double epsilon) where T : struct, ILanes
+    /// <summary>One row; returns its s.</summary>
+    public static float Forward<T>(void* x, void* w, void* y, int size, double epsilon) where T : struct, ILanes
     {
         Vector512<float> squares = default;
         int i = 0;

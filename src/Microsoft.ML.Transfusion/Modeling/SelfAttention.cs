@@ -35,9 +35,9 @@ internal sealed class SelfAttention : nn.Module
         if (context.Fused is { } layout)
             return _output.forward(AttendFused(hidden, layout)).MoveToOuterDisposeScope();
         (Tensor queries, Tensor keys, Tensor values) = Project(hidden, context.RotaryTable);
-        if (context.Cache is { } cache)
-            (keys, values) = cache.Write(layer, keys, values);
-        Tensor attended = Attention.Attend(queries, keys, values, context);                                 // [B, H, T, head size]
+        Tensor attended = context.Rows is { } rows                                                          // [B, H, T, head size]
+            ? cat([.. rows.Select(row => AttendRow(queries, keys, values, row, layer))], 2)
+            : Attention.Attend(queries, keys, values, context);
         return _output.forward(attended.transpose(1, 2).flatten(2)).MoveToOuterDisposeScope();
     }
 
@@ -52,6 +52,14 @@ internal sealed class SelfAttention : nn.Module
         return (ByHead(queries), ByHead(keys), ByHead(values));
 
         static Tensor ByHead(Tensor byPosition) => byPosition.transpose(1, 2).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>One row's share of the positions [1, H, N, head size], over all that the row has.</summary>
+    private static Tensor AttendRow(Tensor queries, Tensor keys, Tensor values, TorchRow row, int layer)
+    {
+        (Tensor allKeys, Tensor allValues) = row.Cache.Write(layer, keys.narrow(2, row.First, row.Count), values.narrow(2, row.First, row.Count));
+        Tensor ofRow = queries.narrow(2, row.First, row.Count);
+        return nn.functional.scaled_dot_product_attention(ofRow, Attention.Repeat(allKeys, ofRow.shape[1]), Attention.Repeat(allValues, ofRow.shape[1]), row.Mask);
     }
 
     private Tensor AttendFused(Tensor hidden, AttentionLayout layout)

@@ -17,6 +17,23 @@ internal static class SwiGlu
         return Function.apply(gate, up).MoveToOuterDisposeScope();
     }
 
+    /// <summary>One row.</summary>
+    public static unsafe void Forward<T>(void* gate, void* up, void* output, int size) where T : struct, ILanes
+    {
+        int i = 0;
+        for (; i + ILanes.Count <= size; i += ILanes.Count)
+            Forward<T>(gate, up, output, i, size, whole: true);
+        if (i < size)
+            Forward<T>(gate, up, output, i, size, whole: false);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static unsafe void Forward<T>(void* gate, void* up, void* output, int i, int size, bool whole) where T : struct, ILanes
+    {
+        Vector512<float> x = Lanes.Load<T>(gate, i, size, whole);
+        Lanes.Store<T>(output, i, size, whole, x * Lanes.Sigmoid(x) * Lanes.Load<T>(up, i, size, whole));
+    }
+
     private sealed class Function : autograd.SingleTensorFunction<Function>
     {
         public override string Name => nameof(SwiGlu);
@@ -48,25 +65,9 @@ internal static class SwiGlu
             CpuKernel.ForRows(gate.NumberOfElements / size, size, (begin, end, _) =>
             {
                 for (long row = begin; row < end; row++)
-                    Forward<T>(T.Row(a, row, size), T.Row(b, row, size), T.Row(y, row, size), size);
+                    SwiGlu.Forward<T>(T.Row(a, row, size), T.Row(b, row, size), T.Row(y, row, size), size);
             });
             return output;
-        }
-
-        private static unsafe void Forward<T>(void* gate, void* up, void* output, int size) where T : struct, ILanes
-        {
-            int i = 0;
-            for (; i + ILanes.Count <= size; i += ILanes.Count)
-                Forward<T>(gate, up, output, i, size, whole: true);
-            if (i < size)
-                Forward<T>(gate, up, output, i, size, whole: false);
-        }
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static unsafe void Forward<T>(void* gate, void* up, void* output, int i, int size, bool whole) where T : struct, ILanes
-        {
-            Vector512<float> x = Lanes.Load<T>(gate, i, size, whole);
-            Lanes.Store<T>(output, i, size, whole, x * Lanes.Sigmoid(x) * Lanes.Load<T>(up, i, size, whole));
         }
 
         private static unsafe (Tensor, Tensor) Backward<T>(Tensor gradient, Tensor gate, Tensor up) where T : struct, ILanes

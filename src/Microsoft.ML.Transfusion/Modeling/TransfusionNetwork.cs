@@ -57,6 +57,12 @@ internal sealed class TransfusionNetwork : nn.Module
         return twin;
     }
 
+    /// <summary>Values in one patch, C·p·p.</summary>
+    public int PatchVectorSize => _sizes.PatchVectorSize;
+
+    /// <summary>Patches in one image.</summary>
+    public int PatchCount => _sizes.PatchCount;
+
     public ScalarType Dtype => _patchHead.weight.dtype;
 
     public Device Device => _patchHead.weight.device;
@@ -67,18 +73,24 @@ internal sealed class TransfusionNetwork : nn.Module
     /// <summary>Patches [N, P, C·p·p] at timesteps [N] → [N, P, D].</summary>
     public Tensor EmbedPatches(Tensor patches, Tensor timesteps) => _patches.Forward(patches, timesteps);
 
+    /// <summary>What a timestep adds to every patch vector, [C·p·p].</summary>
+    public float[] TimeVector(double timestep)
+    {
+        using var inference = inference_mode();
+        using var scope = NewDisposeScope();
+        return _patches.TimeVectors(Arithmetic.Full([1], timestep, ScalarType.Float32, Device)).to(ScalarType.Float32).cpu().data<float>().ToArray();
+    }
+
     /// <summary>Embedded positions [B, T, D] through all blocks → [B, T, D], before the final norm.</summary>
-    /// <param name="hidden">Embedded positions; with a cache, those that follow what it holds.</param>
-    /// <param name="mask">The attention pattern; null: every position sees all of this pass and everything cached.</param>
-    /// <param name="cache">Keys and values of earlier positions; the caller advances it.</param>
+    /// <param name="mask">The attention pattern; null: every position sees all others.</param>
     /// <param name="denseMask">Whether attention uses the mask as a tensor; null: whichever is faster here.</param>
-    public Tensor Forward(Tensor hidden, TransfusionMask? mask, KeyValueCache? cache = null, bool? denseMask = null)
+    public Tensor Forward(Tensor hidden, TransfusionMask? mask, bool? denseMask = null)
     {
         using var scope = NewDisposeScope();
-        bool fused = mask is not null && cache is null && denseMask is null && is_grad_enabled() && FusedAttention.IsFaster(hidden.dtype, hidden.device);
+        bool fused = mask is not null && denseMask is null && is_grad_enabled() && FusedAttention.IsFaster(hidden.dtype, hidden.device);
         bool dense = mask is not null && !fused && (denseMask ?? PrefersDenseMask(mask));
-        Tensor rotary = Rotary(cache?.Length ?? 0, (int)hidden.shape[1]);
-        var context = new AttentionContext(rotary, mask, dense ? mask!.ToAdditive(hidden.dtype, hidden.device) : null, cache)
+        Tensor rotary = Rotary((int)hidden.shape[1]);
+        var context = new AttentionContext(rotary, mask, dense ? mask!.ToAdditive(hidden.dtype, hidden.device) : null)
         {
             Fused = fused ? new AttentionLayout(Config.NumberOfHeads, Config.KeyValueHeads, Config.HeadSize, mask!.VisibleCounts(), HeadRows.Turns(rotary)) : null,
         };
@@ -87,6 +99,19 @@ internal sealed class TransfusionNetwork : nn.Module
                 ? RecomputedBlock.Apply(_layers[layer], hidden, context, layer)
                 : _layers[layer].Forward(hidden, context, layer);
         return hidden.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Embedded positions of several rows one after the other [N, D] through all blocks → [N, D]; their keys and values join the rows' caches, which the caller advances.</summary>
+    public Tensor ForwardRows(Tensor hidden, IReadOnlyList<TorchRow> rows)
+    {
+        using var scope = NewDisposeScope();
+        MakeRotaryTable();
+        Tensor positions = cat([.. rows.Select(row => _rotaryTable.narrow(0, row.Cache.Length, row.Count))], 0);
+        var context = new AttentionContext(positions, Mask: null, AdditiveMask: null) { Rows = rows };
+        hidden = hidden.unsqueeze(0);
+        for (int layer = 0; layer < _layers.Count; layer++)
+            hidden = _layers[layer].Forward(hidden, context, layer);
+        return hidden.squeeze(0).MoveToOuterDisposeScope();
     }
 
     /// <summary>Hidden states [N, D] → language logits [N, V], 32-bit.</summary>
@@ -153,12 +178,12 @@ internal sealed class TransfusionNetwork : nn.Module
         base.Dispose(disposing);
     }
 
-    private Tensor Rotary(int start, int length)
+    private Tensor Rotary(int length)
     {
-        if (start + length > Config.MaxSequenceLength)
-            throw new InvalidOperationException($"The sequence has {start + length} positions; {nameof(TransformerConfig.MaxSequenceLength)} is {Config.MaxSequenceLength}.");
+        if (length > Config.MaxSequenceLength)
+            throw new InvalidOperationException($"The sequence has {length} positions; {nameof(TransformerConfig.MaxSequenceLength)} is {Config.MaxSequenceLength}.");
         MakeRotaryTable();
-        return _rotaryTable.narrow(0, start, length);
+        return _rotaryTable.narrow(0, 0, length);
     }
 
     /// <summary>Makes the table of rotary positions, which is otherwise made when it is first needed.</summary>

@@ -30,6 +30,34 @@ internal static unsafe class SmallProduct
                 NarrowTile(a + (nint)row * aRow, aRow, aStep, b + column, bRow, c + (nint)row * cRow + column, cRow, depth, add);
     }
 
+    /// <summary>c[j] = Σₖ a[k] · b[k, j], the same bits that <see cref="Multiply"/> gives a row.</summary>
+    /// <param name="columns">A multiple of <see cref="TileColumns"/>.</param>
+    public static void MultiplyRow(float* a, float* b, int bRow, float* c, int columns, int depth)
+    {
+        int column = 0;
+        for (; column + 4 * TileColumns <= columns; column += 4 * TileColumns)
+        {
+            Vector512<float> c0 = default, c1 = default, c2 = default, c3 = default;
+            float* values = b + column;
+            for (int k = 0; k < depth; k++, values += bRow)
+            {
+                float factor = a[k];
+                AddProducts(ref c0, ref c1, factor, Vector512.Load(values), Vector512.Load(values + TileColumns));
+                AddProducts(ref c2, ref c3, factor, Vector512.Load(values + 2 * TileColumns), Vector512.Load(values + 3 * TileColumns));
+            }
+            Store(c + column, c0, c1, add: false);
+            Store(c + column + 2 * TileColumns, c2, c3, add: false);
+        }
+        for (; column < columns; column += TileColumns)
+        {
+            Vector512<float> sum = default;
+            float* values = b + column;
+            for (int k = 0; k < depth; k++, values += bRow)
+                sum = Vector512.FusedMultiplyAdd(Vector512.Create(a[k]), Vector512.Load(values), sum);
+            sum.Store(c + column);
+        }
+    }
+
     /// <summary>to[j, i] = from[i, j]; rows and columns are multiples of 16.</summary>
     public static void Transpose(float* from, int fromRow, float* to, int toRow, int rows, int columns)
     {

@@ -15,7 +15,7 @@ public partial class LayeringTests
         ["Codecs", "Modeling", "Diffusion", "Sequences"],
         ["Training", "Generation", "Evaluation"],
         ["Serialization", "Tokenization", "Imaging"],
-        ["TransfusionModel.cs", "TransfusionModel.Batches.cs"],
+        ["TransfusionModel.cs", "TransfusionModel.Batches.cs", "TransfusionModel.Sequences.cs", "TransfusionModel.Editing.cs", "AnswerParts.cs"],
         ["Data", "Interop"],
         ["Experiments"],
     ];

@@ -19,11 +19,11 @@ internal sealed class CountingModel
 
     public IDataView Transform(MLContext ml, IDataView input, int batchSize = 4) => new GeneratedView(Bind(ml, input.Schema, batchSize), input);
 
-    private object?[] Compute(OutputKind kind, IReadOnlyList<IReadOnlyList<RowPart>> rows)
+    private object?[] Compute(OutputColumn output, IReadOnlyList<IReadOnlyList<RowPart>> rows)
     {
         lock (Calls)
-            Calls.Add((kind, rows.Count));
-        return [.. rows.Select(row => Answer(kind, row))];
+            Calls.Add((output.Kind, rows.Count));
+        return [.. rows.Select(row => Answer(output.Kind, row))];
     }
 
     private static float Sum(Tensor pixels)

@@ -1,3 +1,4 @@
+using Microsoft.ML.Transfusion.Diffusion;
 using Microsoft.ML.Transfusion.Generation;
 using Microsoft.ML.Transfusion.Modeling;
 using Microsoft.ML.Transfusion.Sequences;
@@ -15,14 +16,22 @@ public sealed class SequenceGeneratorTests : IDisposable
 
     private readonly DisposeScope _scope = NewDisposeScope();
     private readonly TransfusionNetwork _network = RandomNetwork.Create(Config.Transformer);
-    private readonly SequenceGenerator _generator;
+    private readonly CpuInference _inference;
+    private readonly DiffusionProcess _diffusion = DiffusionProcess.Create(Config.Diffusion, CPU);
+    private readonly GenerationQueue _queue;
     private readonly Document[] _pairs = TinyNetwork.Documents(6);
 
-    public SequenceGeneratorTests() => _generator = new SequenceGenerator(_network, Config, TinyNetwork.Special, RandomNetwork.Vocabulary);
+    public SequenceGeneratorTests()
+    {
+        _inference = new CpuInference(_network);
+        _queue = Queue(_inference);
+    }
 
     public void Dispose()
     {
-        _generator.Dispose();
+        _queue.Dispose();
+        _inference.Dispose();
+        _diffusion.Dispose();
         _network.Dispose();
         _scope.Dispose();
     }
@@ -40,10 +49,10 @@ public sealed class SequenceGeneratorTests : IDisposable
     [Fact]
     public void ContinueText_ends_where_the_end_of_sequence_is_drawn()
     {
-        MakeAllTokensEquallyLikely();                                 // 45 text tokens and EOS: a row goes on with probability 45/46 each time
+        GenerationQueue queue = QueueWhereAllTokensAreEquallyLikely(); // 45 text tokens and EOS: a row goes on with probability 45/46 each time
         var prompt = new Document([]);
 
-        int[][] rows = Continue([.. Enumerable.Repeat(prompt, 300)], Options with { MaxNewTokens = 40 });
+        int[][] rows = Continue([.. Enumerable.Repeat(prompt, 300)], Options with { MaxNewTokens = 40 }, queue);
 
         double ended = 1 - Math.Pow(45.0 / 46, 40);
         Assert.Equal(ended, rows.Count(row => row.Length < 40) / 300.0, 0.13);
@@ -54,9 +63,9 @@ public sealed class SequenceGeneratorTests : IDisposable
     public void ContinueText_ends_where_the_context_does()
     {
         var prompt = new Document([new TextPart([.. Enumerable.Repeat(1, 40)])]);
-        MakeAllTokensEquallyLikely();
+        GenerationQueue queue = QueueWhereAllTokensAreEquallyLikely();
 
-        int[] row = Continue([prompt], Options with { MaxNewTokens = 500, Temperature = 0 })[0];
+        int[] row = Continue([prompt], Options with { MaxNewTokens = 500, Temperature = 0 }, queue)[0];
 
         Assert.InRange(row.Length, 64 - 41 - 1, 64 - 41 + 1);
     }
@@ -98,8 +107,8 @@ public sealed class SequenceGeneratorTests : IDisposable
         Tensor together = Draw(prompts, options, [1, 2, 3, 4]);
 
         for (int row = 0; row < 4; row++)
-            TensorAssert.Close(Draw([prompts[row]], options, [(ulong)row + 1])[0], together[row], 1e-4, $"row {row}");
-        TensorAssert.Close(together.flip(0), Draw([.. prompts.Reverse()], options, [4, 3, 2, 1]), 1e-4, "reversed");
+            TensorAssert.Close(Draw([prompts[row]], options, [(ulong)row + 1])[0], together[row], 0, $"row {row}");
+        TensorAssert.Close(together.flip(0), Draw([.. prompts.Reverse()], options, [4, 3, 2, 1]), 0, "reversed");
     }
 
     [Fact]
@@ -134,69 +143,198 @@ public sealed class SequenceGeneratorTests : IDisposable
     }
 
     [Fact]
-    public void Generate_gives_text_and_images_in_turns_within_the_context()
+    public void Mixed_rows_give_text_and_images_in_turns_within_the_context()
     {
-        MakeAllTokensEquallyLikely();
-        var kinds = new HashSet<Type>();
-        for (ulong seed = 0; seed < 40; seed++)
-        {
-            using var random = new Generator(seed, CPU);
-            DocumentPart[] parts = [.. _generator.Generate(_pairs[0], Options with { MaxNewTokens = 60 }, random, default)];
+        GenerationQueue queue = QueueWhereAllTokensAreEquallyLikely();
+        IReadOnlyList<GenerationRow> rows = queue.Run([.. Enumerable.Range(0, 40).Select(seed => new RowRequest(_pairs[0], RowMode.Mixed, Options with { MaxNewTokens = 60 }, (ulong)seed))]);
 
+        foreach (GenerationRow row in rows)
+        {
+            IReadOnlyList<DocumentPart> parts = row.Parts;
             Assert.InRange(SequenceBatch.LengthOf(_pairs[0].Parts, 4) + SequenceBatch.LengthOf(parts, 4) - 3, 0, 64);
             Assert.DoesNotContain(parts.Zip(parts.Skip(1)), pair => pair.First is TextPart && pair.Second is TextPart);
             Assert.All(parts.OfType<TextPart>(), text => Assert.NotEmpty(text.TokenIds));
             Assert.All(parts.OfType<TextPart>().SelectMany(text => text.TokenIds), token => Assert.InRange(token, 0, RandomNetwork.Vocabulary - 6));
-            foreach (ImagePart image in parts.OfType<ImagePart>())
-            {
-                Assert.Equal([3, 4, 4], image.Latents.shape);
-                image.Latents.Dispose();
-            }
-            kinds.UnionWith(parts.Select(part => part.GetType()));
+            Assert.All(parts.OfType<ImagePart>(), image => Assert.Equal([3, 4, 4], image.Latents.shape));
         }
-        Assert.Equal(2, kinds.Count);
+        Assert.Equal(2, rows.SelectMany(row => row.Parts).Select(part => part.GetType()).Distinct().Count());
+        Dispose(rows);
+    }
+
+    /// <summary>Different modes, lengths and settings in one batch; every row must be what it is alone, and what it is without any cache: bit for bit.</summary>
+    [Fact]
+    public void Rows_of_random_mixed_prompts_are_the_same_together_alone_and_without_a_cache()
+    {
+        var random = new Random(5);
+        RowRequest[] requests = [.. Enumerable.Range(0, 200).Select(row => RandomRequest(random, (ulong)row))];
+        IReadOnlyList<GenerationRow> together = _queue.Run(requests);
+        using GenerationQueue uncached = Queue(new UncachedInference(_inference));
+        IReadOnlyList<GenerationRow> without = uncached.Run(requests);
+        IReadOnlyList<GenerationRow> reversed = _queue.Run([.. requests.Reverse()]);
+
+        for (int row = 0; row < requests.Length; row++)
+        {
+            IReadOnlyList<GenerationRow> alone = _queue.Run([requests[row]]);
+            AssertSame(alone[0], together[row]);
+            AssertSame(alone[0], without[row]);
+            AssertSame(alone[0], reversed[^(row + 1)]);
+            Dispose(alone);
+        }
+        Assert.Contains(together, row => row.Parts.OfType<ImagePart>().Count() > 1);
+        Assert.Contains(together, row => row.Parts.Count == 0);
+        Dispose([.. together, .. without, .. reversed]);
     }
 
     [Fact]
-    public void Generate_stops_between_parts_when_it_is_cancelled()
+    public void Libtorchs_network_gives_the_same_tokens_and_nearly_the_same_images()
     {
-        MakeAllTokensEquallyLikely();
-        int stopped = 0;
-        for (ulong seed = 0; seed < 20; seed++)
+        var random = new Random(6);
+        RowRequest[] requests = [.. Enumerable.Range(0, 40).Select(row => RandomRequest(random, (ulong)row))];
+        IReadOnlyList<GenerationRow> expected = _queue.Run(requests);
+        using GenerationQueue queue = Queue(new TorchInference(_network));
+        IReadOnlyList<GenerationRow> rows = queue.Run(requests);
+
+        foreach ((GenerationRow row, GenerationRow own) in rows.Zip(expected))
+            AssertSame(own, row, tolerance: 1e-3);
+        Dispose([.. expected, .. rows]);
+    }
+
+    [Fact]
+    public void A_guidance_scale_of_1_is_no_guidance()
+    {
+        var prompt = new Document([new TextPart([1, 2])]);
+        Tensor plain = Draw([prompt], Options with { GuidanceScale = 1 }, [3]);
+
+        Tensor nearly = Draw([prompt], Options with { GuidanceScale = 1 + 1e-9 }, [3]);
+        Tensor outside = Draw([prompt], Options with { GuidanceScale = 5, GuidanceMinNoise = 0.2, GuidanceMaxNoise = 0.2 + 1e-9 }, [3]);
+
+        TensorAssert.Close(plain, nearly, 1e-5);
+        TensorAssert.Close(plain, outside, 0);
+    }
+
+    [Fact]
+    public void A_negative_prompt_takes_the_place_of_no_prompt()
+    {
+        Document prompt = new([new TextPart([1, 2])]);
+        Tensor Drawn(int[]? negative, double scale) => Images(_queue.Run([new RowRequest(prompt, RowMode.Image, Options with { GuidanceScale = scale }, 1) { NegativePrompt = negative }]));
+
+        TensorAssert.Close(Drawn(null, 3), Drawn([], 3), 0);
+        TensorAssert.Differ(Drawn(null, 3), Drawn([7, 8], 3), 1e-4);
+        TensorAssert.Close(Drawn([1, 2], 3), Drawn([1, 2], 1), 1e-4);                         // away from the prompt itself: nothing is left to follow
+    }
+
+    [Fact]
+    public void An_image_that_starts_at_a_source_stays_near_it_the_less_noise_it_gets()
+    {
+        Document prompt = new([new TextPart([1, 2])]);
+        Tensor source = Draw([new Document([new TextPart([9])])], Options, [7])[0];
+        GenerationOptions options = Options with { NumberOfInferenceSteps = 20 };
+        double Distance(double strength) =>
+            (Images(_queue.Run([new RowRequest(prompt, RowMode.Image, options, 1) { Start = new ImageStart(source, strength, null) }]))[0] - source).square().mean().ToDouble();
+
+        Assert.InRange(Distance(0.05), 0, Distance(1));
+        TensorAssert.Close(Draw([prompt], options, [1]), Images(_queue.Run([new RowRequest(prompt, RowMode.Image, options, 1) { Start = new ImageStart(source, 1, null) }])), 0);
+    }
+
+    [Fact]
+    public void A_mask_keeps_the_source_where_it_says_so()
+    {
+        Tensor source = randn([3, 4, 4]).clamp(-1, 1), mask = zeros(1, 4, 4);
+        mask.narrow(2, 0, 2).fill_(1);
+
+        Tensor image = Images(_queue.Run([new RowRequest(new Document([new TextPart([1])]), RowMode.Image, Options, 1) { Start = new ImageStart(source, 1, mask) }]))[0];
+
+        TensorAssert.Close(source.narrow(2, 2, 2), image.narrow(2, 2, 2), 0);
+        TensorAssert.Differ(source.narrow(2, 0, 2), image.narrow(2, 0, 2), 1e-3);
+    }
+
+    [Fact]
+    public void A_cancelled_row_ends_and_the_others_go_on()
+    {
+        using var cancellation = new CancellationTokenSource();
+        int steps = 0;
+        RowRequest prompt = new(new Document([new TextPart([1])]), RowMode.Image, Options with { NumberOfInferenceSteps = 20 }, 1);
+        IReadOnlyList<GenerationRow> rows = _queue.Submit([prompt with { CancellationToken = cancellation.Token }, prompt with { Observe = step => steps = step.Step }]);
+        while (steps < 3)
+            _queue.Step(rows);
+        cancellation.Cancel();
+
+        while (!_queue.Step(rows))
         {
-            using var random = new Generator(seed, CPU);
-            using var cancellation = new CancellationTokenSource();
-            using IEnumerator<DocumentPart> parts = _generator.Generate(new Document([]), Options, random, cancellation.Token).GetEnumerator();
-            if (!parts.MoveNext() || parts.Current is not TextPart)
-                continue;
-            cancellation.Cancel();
-            try
-            {
-                Assert.False(parts.MoveNext());                       // the text was the end of it
-            }
-            catch (OperationCanceledException)
-            {
-                stopped++;
-            }
         }
-        Assert.InRange(stopped, 1, 20);
+
+        Assert.IsType<OperationCanceledException>(rows[0].Failure);
+        Assert.Null(rows[1].Failure);
+        TensorAssert.Close(Images(_queue.Run([prompt])), Images([rows[1]]), 0);
+        Assert.Throws<OperationCanceledException>(() => _queue.Run([prompt with { CancellationToken = cancellation.Token }]));
     }
 
-    private void MakeAllTokensEquallyLikely()
+    [Fact]
+    public void Submit_refuses_what_cannot_fit_and_what_is_too_much()
     {
-        using var noGradient = no_grad();
-        _network.get_parameter("lm_head.weight")!.zero_();
+        Document full = new([new TextPart([.. Enumerable.Repeat(1, 60)])]);
+        using var narrow = new GenerationQueue(new SequenceGenerator(_inference, Config, TinyNetwork.Special, RandomNetwork.Vocabulary, _diffusion), () => 3);
+
+        ArgumentException tooLong = Assert.Throws<ArgumentException>(() => _queue.Submit([new RowRequest(full, RowMode.Image, Options, 1)]));
+        narrow.Submit([.. Enumerable.Repeat(new RowRequest(new Document([]), RowMode.Text, Options, 1), 4)]);
+        GenerationOverloadException tooMany = Assert.Throws<GenerationOverloadException>(() => narrow.Submit([new RowRequest(new Document([]), RowMode.Text, Options, 1)]));
+
+        Assert.Contains("MaxSequenceLength", tooLong.Message);
+        Assert.Contains("MaxWaitingRows", tooMany.Message);
     }
 
-    private int[][] Continue(Document[] prompts, GenerationOptions options)
+    private static RowRequest RandomRequest(Random random, ulong seed)
     {
-        using var seeds = new RowGenerators(prompts.Select((_, row) => (ulong)row));
-        return _generator.ContinueText(prompts, options, seeds.Generators, default);
+        RowMode mode = (RowMode)random.Next(3);
+        List<DocumentPart> parts = [];
+        for (int part = random.Next(4); part > 0; part--)
+            parts.Add(random.Next(3) == 0 ? new ImagePart(randn([3, 4, 4]).DetachFromDisposeScope()) : TinyNetwork.Text(random));
+        return new RowRequest(new Document(parts), mode, Options with
+        {
+            MaxNewTokens = random.Next(0, 25),
+            Temperature = random.Next(2),
+            TopK = random.Next(2) * 20,
+            MinP = random.Next(2) * 0.05,
+            RepetitionPenalty = 1 + random.Next(2) * 0.3,
+            NumberOfInferenceSteps = random.Next(1, 5),
+            GuidanceScale = random.Next(1, 4),
+            GuidanceRescale = random.Next(2) * 0.5,
+        }, seed)
+        { NegativePrompt = random.Next(4) == 0 ? [1, 2, 3] : null };
     }
 
-    private Tensor Draw(Document[] prompts, GenerationOptions options, ulong[] seeds)
+    private static void AssertSame(GenerationRow expected, GenerationRow row, double tolerance = 0)
     {
-        using var generators = new RowGenerators(seeds);
-        return _generator.DrawImages(prompts, options, generators.Generators, default);
+        Assert.Equal(expected.Parts.Select(part => part.GetType()), row.Parts.Select(part => part.GetType()));
+        foreach ((DocumentPart own, DocumentPart part) in expected.Parts.Zip(row.Parts))
+            if (own is TextPart text)
+                Assert.Equal(text.TokenIds, ((TextPart)part).TokenIds);
+            else
+                TensorAssert.Close(((ImagePart)own).Latents, ((ImagePart)part).Latents, tolerance);
+    }
+
+    private GenerationQueue Queue(IInferenceNetwork network) =>
+        new(new SequenceGenerator(network, Config, TinyNetwork.Special, RandomNetwork.Vocabulary, _diffusion), () => 1000);
+
+    private GenerationQueue QueueWhereAllTokensAreEquallyLikely()
+    {
+        using (no_grad())
+            _network.get_parameter("lm_head.weight")!.zero_();
+        return Queue(new CpuInference(_network));
+    }
+
+    private int[][] Continue(Document[] prompts, GenerationOptions options, GenerationQueue? queue = null) =>
+        [.. (queue ?? _queue).Run([.. prompts.Select((prompt, row) => new RowRequest(prompt, RowMode.Text, options, (ulong)row))])
+            .Select(row => row.Parts.OfType<TextPart>().SelectMany(text => text.TokenIds).ToArray())];
+
+    private Tensor Draw(Document[] prompts, GenerationOptions options, ulong[] seeds) =>
+        Images(_queue.Run([.. prompts.Select((prompt, row) => new RowRequest(prompt, RowMode.Image, options, seeds[row]))]));
+
+    private static Tensor Images(IReadOnlyList<GenerationRow> rows) => stack([.. rows.Select(row => ((ImagePart)row.Parts[^1]).Latents)]);
+
+    private static void Dispose(IReadOnlyList<GenerationRow> rows)
+    {
+        foreach (GenerationRow row in rows)
+            row.DisposeImages();
     }
 }

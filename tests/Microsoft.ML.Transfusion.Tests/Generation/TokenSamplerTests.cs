@@ -10,8 +10,8 @@ public sealed class TokenSamplerTests : IDisposable
     private static readonly float[] Probabilities = [0.05f, 0.4f, 0.1f, 0.25f, 0.2f];
     private readonly DisposeScope _scope = NewDisposeScope();
     private readonly Generator _generator = new(1, CPU);
-    private readonly Tensor _logits = tensor(Probabilities).log();
-    private readonly Tensor _everything = zeros(5);
+    private readonly float[] _logits = [.. Probabilities.Select(p => MathF.Log(p))];
+    private readonly bool[] _everything = [true, true, true, true, true];
 
     public void Dispose()
     {
@@ -25,7 +25,7 @@ public sealed class TokenSamplerTests : IDisposable
 
     [Fact]
     public void Sample_takes_the_likeliest_allowed_token_at_temperature_0() =>
-        Assert.Equal(3, TokenSampler.Sample(_logits, tensor(new[] { 0, float.NegativeInfinity, 0, 0, 0 }), new GenerationOptions(), _generator));
+        Assert.Equal(3, Sample([true, false, true, true, true], new GenerationOptions()));
 
     [Theory]
     [InlineData(0.5)]
@@ -60,10 +60,10 @@ public sealed class TokenSamplerTests : IDisposable
     [Fact]
     public void Sample_never_gives_a_token_that_is_not_allowed()
     {
-        Tensor allowed = tensor(new[] { 0, float.NegativeInfinity, 0, float.NegativeInfinity, 0 });
+        bool[] allowed = [true, false, true, false, true];
         foreach (GenerationOptions options in (GenerationOptions[])[new() { Temperature = 1 }, new() { Temperature = 5, TopK = 4 }, new() { Temperature = 0.1, TopP = 0.99 }, new() { Temperature = 1, TopK = 5, TopP = 0.5 }])
             for (int draw = 0; draw < 300; draw++)
-                Assert.Contains(TokenSampler.Sample(_logits, allowed, options, _generator), (int[])[0, 2, 4]);
+                Assert.Contains(Sample(allowed, options), (int[])[0, 2, 4]);
     }
 
     [Fact]
@@ -72,18 +72,49 @@ public sealed class TokenSamplerTests : IDisposable
         int[] Draw()
         {
             using var generator = new Generator(7, CPU);
-            return [.. Enumerable.Range(0, 50).Select(_ => TokenSampler.Sample(_logits, _everything, new GenerationOptions { Temperature = 1 }, generator))];
+            return [.. Enumerable.Range(0, 50).Select(_ => TokenSampler.Sample(_logits, _everything, new GenerationOptions { Temperature = 1 }, [], generator).Token)];
         }
 
         Assert.Equal(Draw(), Draw());
         Assert.True(Draw().Distinct().Count() > 1);
     }
 
+    [Theory]
+    [InlineData(0, 0, 1, 2, 3, 4)]
+    [InlineData(0.2, 1, 2, 3, 4)]
+    [InlineData(0.3, 1, 3, 4)]
+    [InlineData(0.6, 1, 3)]
+    [InlineData(1, 1)]
+    public void Sample_keeps_to_what_is_likely_enough_beside_the_likeliest(double minP, params int[] kept) =>
+        AssertDistribution(Keep(kept), Count(new GenerationOptions { Temperature = 1, MinP = minP }));
+
+    [Fact]
+    public void A_repetition_penalty_makes_earlier_tokens_less_likely()
+    {
+        float[] logits = [2, 1, -1];
+        int Greedy(double penalty, params int[] earlier) => TokenSampler.Sample(logits, [true, true, true], new GenerationOptions { RepetitionPenalty = penalty }, earlier, _generator).Token;
+
+        Assert.Equal(0, Greedy(1.5, 0, 0, 0));                        // 2 / 1.5 is still above 1, however often it was said
+        Assert.Equal(1, Greedy(2.5, 0));
+        Assert.Equal(0, Greedy(0.1, 2));                              // −1 · 0.1 stays below
+    }
+
+    [Fact]
+    public void Sample_tells_the_models_own_log_probability_among_allowed_tokens()
+    {
+        (int token, double logProbability) = TokenSampler.Sample(_logits, [true, false, true, true, true], new GenerationOptions { Temperature = 5, TopK = 1, RepetitionPenalty = 3 }, [0], _generator);
+
+        Assert.Equal(3, token);
+        Assert.Equal(Math.Log(0.25 / 0.6), logProbability, 6);
+    }
+
+    private int Sample(bool[] allowed, GenerationOptions options) => TokenSampler.Sample(_logits, allowed, options, [], _generator).Token;
+
     private int[] Count(GenerationOptions options)
     {
         var counts = new int[5];
         for (int draw = 0; draw < Draws; draw++)
-            counts[TokenSampler.Sample(_logits, _everything, options, _generator)]++;
+            counts[Sample(_everything, options)]++;
         return counts;
     }
 

@@ -62,7 +62,7 @@ public sealed class LlamaTransfusionGoldenTests : IDisposable
         Tensor expected = llama.Io["transfusion.attn_layer0"];
 
         Tensor mask = llama.Mask.ToAdditive(ScalarType.Float32, CPU);
-        Tensor dense = Attention.Attend(queries, keys, identity, new AttentionContext(table, llama.Mask, mask, null));
+        Tensor dense = Attention.Attend(queries, keys, identity, new AttentionContext(table, llama.Mask, mask));
         Tensor AsRepeated(Tensor heads) => Attention.Repeat(heads, config.NumberOfHeads);
 
         llama.Io.Check("transfusion.attn_layer0", expected, dense, Tolerance, "dense");
@@ -70,7 +70,7 @@ public sealed class LlamaTransfusionGoldenTests : IDisposable
         for (int row = 0; row < llama.Rows; row++)
         {
             Tensor Row(Tensor all) => all.narrow(0, row, 1);
-            var context = new AttentionContext(table, new TransfusionMask(llama.Length, [llama.Spans[row]]), null, null);
+            var context = new AttentionContext(table, new TransfusionMask(llama.Length, [llama.Spans[row]]), null);
             llama.Io.Check("transfusion.attn_layer0", Row(expected), Attention.Attend(Row(queries), Row(keys), Row(identity), context), Tolerance, $"row {row} by segments");
         }
     }

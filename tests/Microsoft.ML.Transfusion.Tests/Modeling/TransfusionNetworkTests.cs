@@ -17,47 +17,13 @@ public sealed class TransfusionNetworkTests : IDisposable
     }
 
     [Fact]
-    public void Forward_with_a_cache_gives_the_numbers_of_one_pass_over_everything()
-    {
-        TransformerConfig config = RandomNetwork.Everything;
-        using var inference = inference_mode();
-        using TransfusionNetwork network = RandomNetwork.Create(config);
-        const int Prefix = 9, Tokens = 3, Image = 6, Length = Prefix + Tokens + Image + 1;
-        ImageSpan early = new(2, 4), late = new(Prefix + Tokens, Image);
-        Tensor all = RandomNetwork.Positions(config, 2, Length, 1);
-        Tensor expected = network.Forward(all, new TransfusionMask(Length, [[early, late]]));
-        using var cache = new KeyValueCache(config, rows: 2, capacity: Length, ScalarType.Float32, CPU);
-
-        Tensor Extend(Tensor positions, TransfusionMask? mask = null)
-        {
-            Tensor hidden = network.Forward(positions, mask, cache);
-            cache.Advance((int)positions.shape[1]);
-            return hidden;
-        }
-
-        List<Tensor> parts = [Extend(all.narrow(1, 0, Prefix), new TransfusionMask(Prefix, [[early]]))];
-        for (int at = Prefix; at < Prefix + Tokens; at++)
-            parts.Add(Extend(all.narrow(1, at, 1)));
-        for (ulong noise = 2; noise < 5; noise++)                      // an image in the making overwrites itself
-            network.Forward(RandomNetwork.Positions(config, 2, Image, noise), mask: null, cache);
-        Assert.Equal(Prefix + Tokens, cache.Length);
-        parts.Add(Extend(all.narrow(1, late.Start, Image)));
-        parts.Add(Extend(all.narrow(1, Length - 1, 1)));
-
-        TensorAssert.Close(expected, cat(parts, 1), 2e-5);
-    }
-
-    [Fact]
     public void Forward_says_the_limit_when_the_sequence_is_longer()
     {
         TransformerConfig config = RandomNetwork.Small with { MaxSequenceLength = 8 };
         using TransfusionNetwork network = RandomNetwork.Create(config);
-        using var cache = new KeyValueCache(config, rows: 1, capacity: 8, ScalarType.Float32, CPU);
         network.Forward(RandomNetwork.Positions(config, 1, 8, 1), new TransfusionMask(8, [[]]));
 
         var tooLong = Assert.Throws<InvalidOperationException>(() => network.Forward(RandomNetwork.Positions(config, 1, 9, 1), new TransfusionMask(9, [[]])));
-        cache.Advance(8);
-        Assert.Throws<InvalidOperationException>(() => network.Forward(RandomNetwork.Positions(config, 1, 1, 1), mask: null, cache));
 
         Assert.Contains("MaxSequenceLength", tooLong.Message);
         Assert.Contains("9", tooLong.Message);
@@ -139,12 +105,11 @@ public sealed class TransfusionNetworkTests : IDisposable
     {
         TransformerConfig config = RandomNetwork.Everything with { AttentionHeadSize = 10 };
         using TransfusionNetwork network = RandomNetwork.Create(config);
-        using var cache = new KeyValueCache(config, rows: 1, capacity: 5, ScalarType.Float32, CPU);
         Tensor hidden = RandomNetwork.Positions(config, 1, 5, 1);
 
         Tensor whole = network.Forward(hidden, new TransfusionMask(5, [[]]));
         using (no_grad())
-            TensorAssert.Close(whole, network.Forward(hidden, new TransfusionMask(5, [[]]), cache), 1e-5);
+            TensorAssert.Close(whole, network.Forward(hidden, new TransfusionMask(5, [[]]), denseMask: true), 1e-5);
 
         Assert.Equal([80, 32], network.get_parameter("layers.0.self_attn.qkv_proj.weight")!.shape);
         Assert.Equal([32, 40], network.get_parameter("layers.0.self_attn.o_proj.weight")!.shape);

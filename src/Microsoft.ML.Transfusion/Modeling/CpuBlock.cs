@@ -1,0 +1,103 @@
+// One Llama block of a pass for generation on a CPU: x + attention(norm(x)), then x + feed-forward(norm(x)), in place.
+using System.Runtime.InteropServices;
+using Microsoft.ML.Transfusion.Torch;
+
+namespace Microsoft.ML.Transfusion.Modeling;
+
+internal sealed unsafe class CpuBlock(
+    TransformerConfig config, float[] attentionNorm, PackedMatrix queriesKeysValues, PackedMatrix output, (float[] Query, float[] Key)? headNorms,
+    float[] feedForwardNorm, PackedMatrix gate, PackedMatrix up, PackedMatrix down) : IDisposable
+{
+    /// <param name="rows">The rows whose positions are in the buffers.</param>
+    /// <param name="turns"><see cref="HeadRows.Turns"/> of all positions.</param>
+    public void Run(int layer, PlacedRow[] rows, int positions, float* turns, PassBuffers buffers)
+    {
+        buffers.Normalize(0, positions, attentionNorm, config.NormEpsilon);
+        queriesKeysValues.Multiply(buffers.Normalized, buffers.HiddenStride, buffers.Joined, positions);
+        if (headNorms is { } norms)
+            NormalizeHeads(buffers, positions, norms);
+        foreach (PlacedRow row in rows)
+            PackedAttention.Attend(row, layer, config, turns, buffers);
+        output.Multiply(buffers.Attended, buffers.AttendedStride, buffers.Hidden, positions, add: true);
+
+        buffers.Normalize(0, positions, feedForwardNorm, config.NormEpsilon);
+        gate.Multiply(buffers.Normalized, buffers.HiddenStride, buffers.Gate, positions);
+        up.Multiply(buffers.Normalized, buffers.HiddenStride, buffers.Up, positions);
+        for (int position = 0; position < positions; position++)
+        {
+            float* gated = buffers.Gate + (nint)position * gate.Stride;
+            SwiGlu.Forward<Float32Lanes>(gated, buffers.Up + (nint)position * up.Stride, gated, config.FeedForward);
+        }
+        down.Multiply(buffers.Gate, gate.Stride, buffers.Hidden, positions, add: true);
+    }
+
+    public void Dispose()
+    {
+        foreach (PackedMatrix matrix in (PackedMatrix[])[queriesKeysValues, output, gate, up, down])
+            matrix.Dispose();
+    }
+
+    private void NormalizeHeads(PassBuffers buffers, int positions, (float[] Query, float[] Key) norms)
+    {
+        fixed (float* query = norms.Query, key = norms.Key)
+            for (int position = 0; position < positions; position++)
+                for (int head = 0; head < config.NumberOfHeads + config.KeyValueHeads; head++)
+                {
+                    float* values = buffers.Joined + (nint)position * buffers.JoinedStride + head * config.HeadSize;
+                    RmsNormKernel.Forward<Float32Lanes>(values, head < config.NumberOfHeads ? query : key, values, config.HeadSize, config.NormEpsilon);
+                }
+    }
+}
+
+/// <summary>The activations of the positions that are computed together, in rows of whole panels.</summary>
+internal sealed unsafe class PassBuffers : IDisposable
+{
+    private const int Alignment = 64;
+    private readonly int _size;
+
+    public PassBuffers(TransformerConfig config, int positions)
+    {
+        _size = config.HiddenSize;
+        HiddenStride = PackedMatrix.StrideOf(config.HiddenSize);
+        JoinedStride = PackedMatrix.StrideOf((config.NumberOfHeads + 2 * config.KeyValueHeads) * config.HeadSize);
+        AttendedStride = PackedMatrix.StrideOf(config.NumberOfHeads * config.HeadSize);
+        int feedForward = PackedMatrix.StrideOf(config.FeedForward);
+        nuint numbers = (nuint)positions * (nuint)(2 * HiddenStride + JoinedStride + AttendedStride + 2 * feedForward);
+        Hidden = (float*)NativeMemory.AlignedAlloc(numbers * sizeof(float), Alignment);
+        Normalized = Hidden + (nint)positions * HiddenStride;
+        Joined = Normalized + (nint)positions * HiddenStride;
+        Attended = Joined + (nint)positions * JoinedStride;
+        Gate = Attended + (nint)positions * AttendedStride;
+        Up = Gate + (nint)positions * feedForward;
+    }
+
+    public int HiddenStride { get; }
+
+    public int JoinedStride { get; }
+
+    public int AttendedStride { get; }
+
+    /// <summary>The residual stream.</summary>
+    public float* Hidden { get; }
+
+    public float* Normalized { get; }
+
+    /// <summary>Queries, keys and values side by side.</summary>
+    public float* Joined { get; }
+
+    public float* Attended { get; }
+
+    public float* Gate { get; }
+
+    public float* Up { get; }
+
+    /// <summary><see cref="Hidden"/> → <see cref="Normalized"/>.</summary>
+    public void Normalize(int first, int count, float[] weight, double epsilon)
+    {
+        fixed (float* w = weight)
+            for (int position = first; position < first + count; position++)
+                RmsNormKernel.Forward<Float32Lanes>(Hidden + (nint)position * HiddenStride, w, Normalized + (nint)position * HiddenStride, _size, epsilon);
+    }
+
+    public void Dispose() => NativeMemory.AlignedFree(Hidden);
+}

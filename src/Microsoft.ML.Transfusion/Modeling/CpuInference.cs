@@ -1,0 +1,195 @@
+// The network's pass for generation on a CPU, without libtorch in between: rows of any number and length in one pass, split among threads by whole
+// rows. Whatever else is computed beside it, a row gives the same bits: every sum runs over the row's own numbers in one order.
+using System.Runtime.InteropServices;
+using Microsoft.ML.Transfusion.Torch;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Transfusion.Modeling;
+
+internal sealed unsafe class CpuInference : IInferenceNetwork
+{
+    private const int ChunkPositions = 256;                 // so that a chunk's activations and a layer's weights stay in the second cache
+    private readonly TransfusionNetwork _network;
+    private readonly TransformerConfig _config;
+    private readonly CpuBlock[] _blocks;
+    private readonly PackedMatrix _languageHead;
+    private readonly PackedMatrix _patchProjection;
+    private readonly PackedMatrix _patchHead;
+    private readonly float[] _tokens;                       // [V, D]
+    private readonly float[]? _positions;                   // [P, D]
+    private readonly float[] _norm;                         // [D]
+    private readonly float[] _turns;                        // of all positions
+    private readonly int _threads;
+
+    /// <param name="network">Whose weights are copied; it computes the timestep embedding and must outlive this.</param>
+    public CpuInference(TransfusionNetwork network)
+    {
+        using var noGradient = no_grad();
+        using var scope = NewDisposeScope();
+        (_network, _config, _threads) = (network, network.Config, get_num_threads());
+        Dictionary<string, Tensor> weights = network.state_dict();
+        PackedMatrix Pack(string name) => new(weights[$"{name}.weight"], weights.GetValueOrDefault($"{name}.bias"));
+        float[] Copy(string name) => weights[name].detach().cpu().to(ScalarType.Float32).contiguous().data<float>().ToArray();
+        _tokens = Copy("embed_tokens.weight");
+        _positions = weights.ContainsKey("embed_patches.position") ? Copy("embed_patches.position") : null;
+        _patchProjection = Pack("embed_patches.proj");
+        _norm = Copy("norm.weight");
+        _languageHead = Pack(_config.TiedEmbeddings ? "embed_tokens" : "lm_head");
+        _patchHead = Pack("patch_head");
+        _turns = HeadRows.Turns(RotaryEmbedding.Table(_config.MaxSequenceLength, _config.HeadSize, _config.RopeTheta, CPU, _config.RopeScaling));
+        _blocks =
+        [
+            .. Enumerable.Range(0, _config.NumberOfLayers).Select(layer => $"layers.{layer}.").Select(block => new CpuBlock(
+                _config, Copy(block + "input_layernorm.weight"), Pack(block + "self_attn.qkv_proj"), Pack(block + "self_attn.o_proj"),
+                _config.QueryKeyNorm ? (Copy(block + "self_attn.q_norm.weight"), Copy(block + "self_attn.k_norm.weight")) : null,
+                Copy(block + "post_attention_layernorm.weight"), Pack(block + "mlp.gate_proj"), Pack(block + "mlp.up_proj"), Pack(block + "mlp.down_proj"))),
+        ];
+    }
+
+    private int Vocabulary => _tokens.Length / _config.HiddenSize;
+
+    public RowCache CreateCache(int capacity) => new CpuRowCache(_config.NumberOfLayers, _config.KeyValueHeads, PackedAttention.Rounded(_config.HeadSize), capacity);
+
+    public void Run(IReadOnlyList<RowPass> passes)
+    {
+        // The one thing that libtorch computes, so that its formula stands in one place.
+        Dictionary<double, float[]> times = passes.SelectMany(pass => pass.Parts).Where(part => part.Patches is not null).Select(part => part.Timestep).Distinct()
+            .ToDictionary(timestep => timestep, _network.TimeVector);
+        List<PlacedRow> rows = [.. passes.Select(pass => new PlacedRow(pass, _config.MaxSequenceLength))];
+        List<PlacedRow[]> chunks = [.. Chunks(rows)];
+        if (chunks.Count == 1)
+            Run(chunks[0], times);
+        else
+            Parallel.ForEach(chunks, new ParallelOptions { MaxDegreeOfParallelism = _threads }, chunk => Run(chunk, times));
+        foreach (PlacedRow row in rows.Where(row => row.Pass.Keeps))
+            row.Pass.Cache.Advance(row.Count);
+    }
+
+    public void Dispose()
+    {
+        foreach (IDisposable part in (IDisposable[])[_languageHead, _patchProjection, _patchHead, .. _blocks])
+            part.Dispose();
+    }
+
+    /// <summary>Whole rows, as evenly as they come.</summary>
+    private IEnumerable<PlacedRow[]> Chunks(List<PlacedRow> rows)
+    {
+        int share = Math.Min(ChunkPositions, (rows.Sum(row => row.Count) + _threads - 1) / _threads);
+        var chunk = new List<PlacedRow>();
+        foreach (PlacedRow row in rows)
+        {
+            chunk.Add(row);
+            if (chunk.Sum(placed => placed.Count) < share)
+                continue;
+            yield return [.. chunk];
+            chunk.Clear();
+        }
+        if (chunk.Count > 0)
+            yield return [.. chunk];
+    }
+
+    private void Run(PlacedRow[] rows, Dictionary<double, float[]> times)
+    {
+        int positions = 0;
+        foreach (PlacedRow row in rows)
+            (row.First, positions) = (positions, positions + row.Count);
+        using var buffers = new PassBuffers(_config, positions);
+        foreach (PlacedRow row in rows)
+            Embed(row, times, buffers);
+        fixed (float* turns = _turns)
+            for (int layer = 0; layer < _blocks.Length; layer++)
+                _blocks[layer].Run(layer, rows, positions, turns, buffers);
+        foreach (PlacedRow row in rows)
+            row.Pass.Result = row.Pass.Wanted switch
+            {
+                PassResult.LastLogits => Head(_languageHead, Vocabulary, row.First + row.Count - 1, 1, buffers),
+                PassResult.Logits => Head(_languageHead, Vocabulary, row.First, row.Count, buffers),
+                PassResult.Patches => Head(_patchHead, _network.PatchVectorSize, row.First + row.Count - _network.PatchCount, _network.PatchCount, buffers),
+                _ => [],
+            };
+    }
+
+    private void Embed(PlacedRow row, Dictionary<double, float[]> times, PassBuffers buffers)
+    {
+        float* hidden = buffers.Hidden + (nint)row.First * buffers.HiddenStride;
+        foreach (PassPart part in row.Pass.Parts)
+        {
+            if (part.TokenIds is { } ids)
+            {
+                foreach (int id in ids)
+                {
+                    _tokens.AsSpan(id * _config.HiddenSize, _config.HiddenSize).CopyTo(new Span<float>(hidden, _config.HiddenSize));
+                    hidden += buffers.HiddenStride;
+                }
+                continue;
+            }
+            EmbedPatches(part.Patches!, times[part.Timestep], hidden);
+            hidden += (nint)_network.PatchCount * buffers.HiddenStride;
+        }
+    }
+
+    /// <summary>The timestep embedding is added to every patch vector, then one linear layer (Transfusion §4.1).</summary>
+    private void EmbedPatches(float[] patches, float[] time, float* hidden)
+    {
+        float[] timed = new float[patches.Length];
+        for (int i = 0; i < timed.Length; i++)
+            timed[i] = patches[i] + time[i % time.Length];
+        fixed (float* x = timed)
+            _patchProjection.Multiply(x, time.Length, hidden, timed.Length / time.Length);
+        for (int patch = 0; _positions is not null && patch < timed.Length / time.Length; patch++)
+            for (int i = 0; i < _config.HiddenSize; i++)
+                hidden[patch * _patchProjection.Stride + i] += _positions[patch * _config.HiddenSize + i];
+    }
+
+    private float[] Head(PackedMatrix head, int outputs, int first, int count, PassBuffers buffers)
+    {
+        float* results = (float*)NativeMemory.Alloc((nuint)count * (nuint)head.Stride * sizeof(float));
+        try
+        {
+            buffers.Normalize(first, count, _norm, _config.NormEpsilon);
+            head.Multiply(buffers.Normalized + (nint)first * buffers.HiddenStride, buffers.HiddenStride, results, count);
+            float[] values = new float[count * outputs];
+            for (int row = 0; row < count; row++)
+                new Span<float>(results + (nint)row * head.Stride, outputs).CopyTo(values.AsSpan(row * outputs));
+            return values;
+        }
+        finally
+        {
+            NativeMemory.Free(results);
+        }
+    }
+}
+
+/// <summary>A row of a pass, and where its positions lie in the buffers.</summary>
+internal sealed class PlacedRow
+{
+    public PlacedRow(RowPass pass, int maxLength)
+    {
+        (Pass, Start) = (pass, pass.Cache.Length);
+        var visible = new List<int>();
+        foreach (PassPart part in pass.Parts)
+        {
+            if (part.TokenIds is { } ids)
+                visible.AddRange(Enumerable.Range(Start + visible.Count + 1, ids.Length));
+            else
+                visible.AddRange(Enumerable.Repeat(Start + visible.Count + part.PatchCount, part.PatchCount));
+        }
+        Visible = [.. visible];
+        if (Start + Count > Math.Min(pass.Cache.Capacity, maxLength))
+            throw new InvalidOperationException($"The sequence has {Start + Count} positions; there is room for {Math.Min(pass.Cache.Capacity, maxLength)}.");
+    }
+
+    public RowPass Pass { get; }
+
+    /// <summary>The row's position that comes first in this pass.</summary>
+    public int Start { get; }
+
+    /// <summary>For every position of the pass how many of the row it sees, from the first on.</summary>
+    public int[] Visible { get; }
+
+    public int Count => Visible.Length;
+
+    /// <summary>Where the row begins in the buffers.</summary>
+    public int First { get; set; }
+}

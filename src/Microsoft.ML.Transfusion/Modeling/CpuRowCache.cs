@@ -1,0 +1,51 @@
+// Keys and values of one row as products in the cache want them: keys transposed, whole registers, zeros where nothing was written.
+using System.Runtime.InteropServices;
+using Microsoft.ML.Transfusion.Torch;
+
+namespace Microsoft.ML.Transfusion.Modeling;
+
+internal sealed unsafe class CpuRowCache : RowCache
+{
+    private const int Alignment = 64;
+    private readonly int _layers;
+    private readonly int _heads;
+    private readonly float* _start;                         // [layers][heads][keys [size][stride], values [stride][size]]
+
+    /// <param name="size">Numbers in a head, in whole registers.</param>
+    public CpuRowCache(int layers, int heads, int size, int capacity) : base(capacity)
+    {
+        (_layers, _heads, Size) = (layers, heads, size);
+        Stride = (capacity + ILanes.Count - 1) / ILanes.Count * ILanes.Count + ILanes.Count;           // rows a power of two apart would fall on the same lines of the cache
+        nuint bytes = (nuint)(2L * layers * heads * size * Stride * sizeof(float));
+        _start = (float*)NativeMemory.AlignedAlloc(bytes, Alignment);
+        NativeMemory.Clear(_start, bytes);
+    }
+
+    public int Size { get; }
+
+    /// <summary>From row to row of transposed keys.</summary>
+    public int Stride { get; }
+
+    /// <summary>[size][stride].</summary>
+    public float* KeysTransposed(int layer, int head) => _start + 2L * (layer * _heads + head) * Size * Stride;
+
+    /// <summary>[stride][size].</summary>
+    public float* Values(int layer, int head) => KeysTransposed(layer, head) + (long)Size * Stride;
+
+    public override void Dispose() => NativeMemory.AlignedFree(_start);
+
+    protected override RowCache CopyTo(int capacity)
+    {
+        var copy = new CpuRowCache(_layers, _heads, Size, capacity);
+        for (int layer = 0; layer < _layers; layer++)
+            for (int head = 0; head < _heads; head++)
+            {
+                for (int row = 0; row < Size; row++)
+                    Copy(KeysTransposed(layer, head) + (long)row * Stride, copy.KeysTransposed(layer, head) + (long)row * copy.Stride, Length);
+                Copy(Values(layer, head), copy.Values(layer, head), Length * Size);
+            }
+        return copy;
+
+        static void Copy(float* from, float* to, int count) => new Span<float>(from, count).CopyTo(new Span<float>(to, count));
+    }
+}

@@ -1,0 +1,105 @@
+// The network's pass for generation by libtorch, for GPUs: linear layers see the positions of all rows at once, attention goes row by row, each over
+// its own keys and values.
+using Microsoft.ML.Transfusion.Torch;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Transfusion.Modeling;
+
+internal sealed class TorchInference(TransfusionNetwork network) : IInferenceNetwork
+{
+    public RowCache CreateCache(int capacity) => new TorchRowCache(network.Config, capacity, network.Dtype, network.Device);
+
+    public void Run(IReadOnlyList<RowPass> passes)
+    {
+        using var inference = inference_mode();
+        using var scope = NewDisposeScope();
+        List<PlacedRow> rows = [.. passes.Select(pass => new PlacedRow(pass, network.Config.MaxSequenceLength))];
+        int positions = 0;
+        foreach (PlacedRow row in rows)
+            (row.First, positions) = (positions, positions + row.Count);
+        Tensor hidden = network.ForwardRows(Embed(passes), [.. rows.Select(row => new TorchRow((TorchRowCache)row.Pass.Cache, row.First, row.Count, Mask(row)))]);
+        foreach (PlacedRow row in rows)
+        {
+            row.Pass.Result = row.Pass.Wanted switch
+            {
+                PassResult.LastLogits => ToArray(network.Logits(hidden.narrow(0, row.First + row.Count - 1, 1))),
+                PassResult.Logits => ToArray(network.Logits(hidden.narrow(0, row.First, row.Count))),
+                PassResult.Patches => ToArray(network.PredictPatches(hidden.narrow(0, row.First + row.Count - network.PatchCount, network.PatchCount))),
+                _ => [],
+            };
+            if (row.Pass.Keeps)
+                row.Pass.Cache.Advance(row.Count);
+        }
+    }
+
+    public void Dispose()
+    {
+    }
+
+    /// <summary>All positions of all rows, [N, D].</summary>
+    private Tensor Embed(IReadOnlyList<RowPass> passes) => cat([.. passes.SelectMany(pass => pass.Parts).Select(part => part.TokenIds is { } ids
+        ? network.EmbedTokens(tensor(ids.Select(id => (long)id).ToArray(), device: network.Device))
+        : network.EmbedPatches(tensor(part.Patches!, device: network.Device).view(1, network.PatchCount, -1),
+            Arithmetic.Full([1], part.Timestep, ScalarType.Float32, network.Device))[0])], 0);
+
+    /// <summary>0 where a position sees another, −∞ elsewhere, [T, S]; null: each sees all.</summary>
+    private Tensor? Mask(PlacedRow row)
+    {
+        int length = row.Start + row.Count;
+        if (row.Visible.All(visible => visible == length))
+            return null;
+        Tensor visible = tensor(row.Visible.Select(count => (long)count).ToArray(), device: network.Device).unsqueeze(1);           // [T, 1]
+        Tensor hidden = Arithmetic.Arange(length, ScalarType.Int64, network.Device).ge(visible);                                    // [T, S]
+        return zeros(row.Count, length, network.Dtype, network.Device).FillInPlace(hidden, double.NegativeInfinity);
+    }
+
+    private static float[] ToArray(Tensor values) => values.cpu().data<float>().ToArray();
+}
+
+/// <summary>Where a row's positions lie among those of a pass, and which of the row they see.</summary>
+/// <param name="Mask">Added to scores, [T, S]; null: every position sees all of the row.</param>
+internal sealed record TorchRow(TorchRowCache Cache, int First, int Count, Tensor? Mask);
+
+/// <summary>Preallocated keys and values of every layer, [1, key-value heads, capacity, head size].</summary>
+internal sealed class TorchRowCache : RowCache
+{
+    private readonly Tensor[] _keys;
+    private readonly Tensor[] _values;
+
+    public TorchRowCache(TransformerConfig config, int capacity, ScalarType dtype, Device device) : base(capacity)
+    {
+        Tensor Allocate() => zeros(1, config.KeyValueHeads, capacity, config.HeadSize, dtype, device).DetachFromDisposeScope();
+        _keys = [.. Enumerable.Range(0, config.NumberOfLayers).Select(_ => Allocate())];
+        _values = [.. Enumerable.Range(0, config.NumberOfLayers).Select(_ => Allocate())];
+    }
+
+    private TorchRowCache(TorchRowCache source, int capacity) : base(capacity)
+    {
+        Tensor Copy(Tensor tensor)
+        {
+            Tensor copy = zeros([.. tensor.shape[..2], capacity, tensor.shape[3]], tensor.dtype, tensor.device);
+            copy.narrow(2, 0, source.Length).copy_(tensor.narrow(2, 0, source.Length));
+            return copy.DetachFromDisposeScope();
+        }
+        using var scope = NewDisposeScope();
+        _keys = [.. source._keys.Select(Copy)];
+        _values = [.. source._values.Select(Copy)];
+    }
+
+    /// <summary>Writes keys and values [1, Hkv, T, head size] after the ones that count, and returns all up to and including them.</summary>
+    public (Tensor Keys, Tensor Values) Write(int layer, Tensor keys, Tensor values)
+    {
+        long added = keys.shape[2];
+        _keys[layer].narrow(2, Length, added).copy_(keys);
+        _values[layer].narrow(2, Length, added).copy_(values);
+        return (_keys[layer].narrow(2, 0, Length + added), _values[layer].narrow(2, 0, Length + added));
+    }
+
+    public override void Dispose()
+    {
+        foreach (Tensor tensor in _keys.Concat(_values))
+            tensor.Dispose();
+    }
+
+    protected override RowCache CopyTo(int capacity) => new TorchRowCache(this, capacity);
+}
