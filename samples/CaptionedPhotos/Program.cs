@@ -11,11 +11,21 @@ const int DrawnCaptions = 10;
 const int DrawingsPerCaption = 3;
 
 RunOptions run = new(defaultMinutes: 20, defaultOutput: "photos");
-Option<DirectoryInfo> data = new Option<DirectoryInfo>("--data") { Description = "Folder to learn from.", Required = true }.AcceptExistingOnly();
+Option<DirectoryInfo> data = new Option<DirectoryInfo>("--data") { Description = "Folder to learn from." }.AcceptExistingOnly();
 Option<DirectoryInfo> test = new Option<DirectoryInfo>("--test") { Description = "Folder to caption after training.", Required = true }.AcceptExistingOnly();
-RootCommand command = new("Trains a Transfusion model on a folder of captioned pictures; then it captions and draws.") { data, test };
+Option<FileInfo> evaluate = new Option<FileInfo>("--evaluate") { Description = "Judge this saved model, and train nothing.", HelpName = "photos.zip" }.AcceptExistingOnly();
+RootCommand command = new("Trains a Transfusion model on a folder of captioned pictures; then it captions and draws.") { data, test, evaluate };
 run.AddTo(command);
-command.SetAction(parsed => TrainAndEvaluate(parsed.GetRequiredValue(data).FullName, parsed.GetRequiredValue(test).FullName, run.Read(parsed)));
+command.SetAction(parsed =>
+{
+    RunSettings settings = run.Read(parsed);
+    if (parsed.GetValue(evaluate) is { } saved)
+        Evaluate(saved.FullName, parsed.GetRequiredValue(test).FullName, settings);
+    else if (parsed.GetValue(data) is { } folder)
+        TrainAndEvaluate(folder.FullName, parsed.GetRequiredValue(test).FullName, settings);
+    else
+        Console.Error.WriteLine("Give --data, a folder to learn from, or --evaluate, a model that has learned.");
+});
 return command.Parse(args).Invoke();
 
 static void TrainAndEvaluate(string dataFolder, string testFolder, RunSettings settings)
@@ -37,6 +47,7 @@ static void TrainAndEvaluate(string dataFolder, string testFolder, RunSettings s
         Console.WriteLine($"Captioning {chosen.Count} test pictures …");
         IDataView captioned = model.Transform(ml.Data.LoadFromEnumerable(chosen));
         bool[] right = [.. captioned.GetColumn<string>("GeneratedText").Zip(chosen, (generated, photo) => generated == photo.Caption)];
+        double ranked = Rank(ml, model, chosen);
         Console.WriteLine("Drawing some captions …");
         string[] captions = [.. chosen.Select(photo => photo.Caption).Distinct().Order(StringComparer.Ordinal).Take(DrawnCaptions)];
         PictureGrid.Save(settings["drawn.png"], [.. Draw(ml, model.LastTransformer, captions, settings.Seed)], columns: captions.Length);
@@ -44,6 +55,7 @@ static void TrainAndEvaluate(string dataFolder, string testFolder, RunSettings s
         Report report = new()
         {
             CaptionsCorrect = right.Average(each => each ? 1.0 : 0.0),
+            RankedCorrectly = ranked,
             CaptionsEvaluated = chosen.Count,
             Seed = settings.Seed,
             Steps = training.Steps,
@@ -51,8 +63,26 @@ static void TrainAndEvaluate(string dataFolder, string testFolder, RunSettings s
             TrainSeconds = training.Seconds,
         };
         report.Save(settings["report.json"]);
-        Console.WriteLine($"Captions correct: {report.CaptionsCorrect:P1}. Written to {settings.Output}");
+        Console.WriteLine($"Captions correct: {report.CaptionsCorrect:P1}; the right one is the likeliest of all: {ranked:P1}. Written to {settings.Output}");
     }
+}
+
+static void Evaluate(string saved, string testFolder, RunSettings settings)
+{
+    MLContext ml = new(seed: settings.Seed);
+    var model = (TransformerChain<ITransformer>)ml.Model.Load(saved, out _);
+    IReadOnlyList<Photo> chosen = TestPhotos.Choose(ml.Data.CreateEnumerable<Photo>(ml.Generation.LoadCaptionedImages(testFolder), reuseRowObject: false), settings.Seed);
+    double right = model.Transform(ml.Data.LoadFromEnumerable(chosen)).GetColumn<string>("GeneratedText").Zip(chosen, (generated, photo) => generated == photo.Caption ? 1.0 : 0.0).Average();
+    Console.WriteLine($"Captions correct: {right:P1}; the right one is the likeliest of all: {Rank(ml, model, chosen):P1}. {saved}");
+}
+
+/// <summary>How often the picture's caption is the likeliest of all the captions there are: the paper's ranked evaluation, where there is one caption to a class.</summary>
+static double Rank(MLContext ml, ITransformer model, IReadOnlyList<Photo> chosen)
+{
+    string[] captions = [.. chosen.Select(photo => photo.Caption).Distinct().Order(StringComparer.Ordinal)];
+    IDataView loaded = ml.Transforms.LoadImages("Image", imageFolder: "", inputColumnName: nameof(Photo.ImagePath)).Fit(ml.Data.LoadFromEnumerable(chosen)).Transform(ml.Data.LoadFromEnumerable(chosen));
+    IDataView scored = ml.Transforms.RankCaptions("Scores", ml.Generation.GetModel(model), captions).Fit(loaded).Transform(loaded);
+    return scored.GetColumn<float[]>("Scores").Zip(chosen, (scores, photo) => captions[scores.IndexOf(scores.Max())] == photo.Caption ? 1.0 : 0.0).Average();
 }
 
 static IEnumerable<CaptionedPicture> Draw(MLContext ml, TransfusionTransformer model, string[] captions, int seed)

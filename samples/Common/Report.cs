@@ -18,6 +18,10 @@ public sealed record Report
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public double? CaptionsCorrectTwoObjects { get; init; }
 
+    /// <summary>How often the right caption was the likeliest of all.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? RankedCorrectly { get; init; }
+
     public double? DrawnCorrectly { get; init; }
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]

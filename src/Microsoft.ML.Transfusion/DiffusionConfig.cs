@@ -128,6 +128,6 @@ public sealed record DiffusionConfig
     /// <summary>Noise limit: the largest timestep for images that come before the text they are described by; 500 by default (Transfusion §4.3.4).</summary>
     public int ImageFirstMaxTimestep { get; init; } = 500;
 
-    /// <summary>Share of caption-first pairs that train without their caption, for classifier-free guidance, in [0, 1]; 0.1 by default.</summary>
+    /// <summary>Share of caption-first pairs that train without their caption, and of longer documents ending in an image that train without all before it, for classifier-free guidance, in [0, 1]; 0.1 by default.</summary>
     public double ConditionDropout { get; init; } = 0.1;
 }

@@ -48,6 +48,31 @@ public sealed partial class TransfusionModel
         }
     }
 
+    /// <summary>Draws one picture right after a document, whatever the model would say next: an edit, where it was trained on sources, instructions and results.</summary>
+    /// <param name="prompt">Text and pictures in order; may be empty.</param>
+    /// <param name="options">Sampler, steps, guidance and seed; <see cref="GenerationOptions.Fast"/> by default.</param>
+    /// <param name="cancellationToken">Honoured within one denoising step.</param>
+    /// <returns>A picture of the trained size, the caller's to dispose.</returns>
+    /// <exception cref="ArgumentException">The prompt does not fit the context, or an option is out of its range.</exception>
+    public MLImage GenerateImage(IEnumerable<SequencePart> prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default) => Answer(prompt, document =>
+    {
+        options ??= GenerationOptions.Fast;
+        using Tensor pixels = DrawImages([document], [RowSeed.Of(options.Seed, document)], options, cancellationToken)[0];
+        return ImageTensors.ToImage(pixels);
+    });
+
+    /// <summary>Continues a document with text alone, until the model ends it.</summary>
+    /// <param name="prompt">Text and pictures in order; may be empty.</param>
+    /// <param name="options">How text is chosen; <see cref="GenerationOptions.Fast"/> by default.</param>
+    /// <param name="cancellationToken">Honoured within one token.</param>
+    /// <returns>The text; empty if the model has nothing to say.</returns>
+    /// <exception cref="ArgumentException">The prompt does not fit the context, or an option is out of its range.</exception>
+    public string GenerateText(IEnumerable<SequencePart> prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default) => Answer(prompt, document =>
+    {
+        options ??= GenerationOptions.Fast;
+        return ContinueTexts([document], [RowSeed.Of(options.Seed, document)], options, cancellationToken)[0];
+    });
+
     /// <summary>How likely the model finds given captions of a picture: classification by ranking, as the paper evaluates multiple choice (§4.1).</summary>
     /// <param name="image">A picture of any size; it is fitted to the trained size and stays the caller's.</param>
     /// <param name="candidates">The captions, at least one.</param>
@@ -96,6 +121,14 @@ public sealed partial class TransfusionModel
             foreach (ImagePart image in document.Parts.OfType<ImagePart>())
                 image.Latents.Dispose();
         }
+    }
+
+    private T Answer<T>(IEnumerable<SequencePart> prompt, Func<Document, T> answer)
+    {
+        ArgumentNullException.ThrowIfNull(prompt);
+        using var scope = NewDisposeScope();
+        Document document = ToDocument(prompt);
+        return answer(document);
     }
 
     private Document ToDocument(IEnumerable<SequencePart> parts) => new([.. parts.Select(part => part switch

@@ -17,7 +17,7 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Transfusion;
 
 /// <summary>A trained Transfusion model: captions pictures, draws captions, continues mixed sequences, saves and loads.</summary>
-/// <remarks>Safe to call from many threads: calls take turns at the network.</remarks>
+/// <remarks>Safe to call from many threads: concurrent calls are computed together.</remarks>
 public sealed partial class TransfusionModel : IDisposable
 {
     private readonly TransfusionNetwork _network;

@@ -9,4 +9,6 @@ return new RootCommand("Measures Microsoft.ML.Transfusion.")
     PrecisionCommand.Create(),
     DecodeCommand.Create(),
     DenoiseCommand.Create(),
+    ScoreCommand.Create(),
+    CallersCommand.Create(),
 }.Parse(args).Invoke();

@@ -79,6 +79,18 @@ public sealed class TransfusionModelSequencesTests(BriefModel trained)
     }
 
     [Fact]
+    public void A_document_is_answered_with_one_picture_or_with_text()
+    {
+        using MLImage picture = CaptionedPictures.Picture(0), edited = _model.GenerateImage([new SequencePart.Image(picture), new SequencePart.Text("a barn")], Options);
+        using MLImage drawn = _model.GenerateImage([new SequencePart.Text("a barn")], Options), same = _model.GenerateImage("a barn", Options);
+
+        Assert.Equal((8, 8), (edited.Width, edited.Height));
+        Assert.Equal(_model.Caption(picture, Options), _model.GenerateText([new SequencePart.Image(picture)], Options));
+        Assert.Equal(same.Pixels.ToArray(), drawn.Pixels.ToArray());
+        Assert.Throws<ArgumentNullException>(() => _model.GenerateText(null!));
+    }
+
+    [Fact]
     public void Rank_is_the_likelihood_that_training_computes()
     {
         for (int picture = 0; picture < 4; picture++)

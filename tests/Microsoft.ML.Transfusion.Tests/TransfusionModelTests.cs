@@ -209,7 +209,7 @@ public sealed class TransfusionModelTests(BriefModel trained)
     public void Methods_refuse_null()
     {
         Assert.Throws<ArgumentNullException>(() => _model.Caption(null!));
-        Assert.Throws<ArgumentNullException>(() => _model.GenerateImage(null!));
+        Assert.Throws<ArgumentNullException>(() => _model.GenerateImage((string)null!));
         Assert.Throws<ArgumentNullException>(() => _model.Generate(null!).ToList());
         Assert.Throws<ArgumentNullException>(() => _model.Score(null!));
     }

@@ -17,7 +17,7 @@ internal sealed class GeneratedView(RowMapper mapper, IDataView input) : IDataVi
         return new BatchCursor(mapper, input.GetRowCursor(mapper.InputsFor(active), rand), active);
     }
 
-    /// <summary>As many cursors as the input gives; they take turns at the network.</summary>
+    /// <summary>As many cursors as the input gives; what they ask for at once is computed together.</summary>
     public DataViewRowCursor[] GetRowCursorSet(IEnumerable<DataViewSchema.Column> columnsNeeded, int n, Random? rand = null)
     {
         bool[] active = mapper.Active(columnsNeeded);

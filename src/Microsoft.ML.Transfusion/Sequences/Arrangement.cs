@@ -12,7 +12,7 @@ internal static class Arrangement
 {
     /// <summary>
     /// A pair of one text and one image, in either order, is laid out caption first or image first by chance; a caption-first one may lose its
-    /// caption. Other documents keep their order. An image that text follows is noised at most to the noise limit (Transfusion §4.3.4).
+    /// caption. Other documents keep their order; one that ends in an image may lose all before it. An image that text follows is noised at most to the noise limit (Transfusion §4.3.4).
     /// </summary>
     public static ArrangedDocument Arrange(Document document, DiffusionConfig config, Random random)
     {
@@ -27,6 +27,8 @@ internal static class Arrangement
             else
                 return new ArrangedDocument([text, image], Limits([text, image], config), LanguageWeight: config.CaptionFirstLanguageWeight);
         }
+        else if (parts is [_, _, .., ImagePart last] && random.NextDouble() < config.ConditionDropout)
+            return new ArrangedDocument([last], Limits([last], config), HasLanguageLoss: false);
         return new ArrangedDocument(parts, Limits(parts, config));
     }
 

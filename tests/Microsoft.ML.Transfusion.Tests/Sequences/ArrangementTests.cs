@@ -50,9 +50,9 @@ public sealed class ArrangementTests : IDisposable
     }
 
     [Fact]
-    public void Arrange_keeps_every_other_document_as_it_is()
+    public void Arrange_keeps_the_order_of_every_other_document()
     {
-        var config = new DiffusionConfig { ImageFirstShare = 0.5, ConditionDropout = 0.5 };
+        var config = new DiffusionConfig { ImageFirstShare = 0.5, ConditionDropout = 0 };
         DocumentPart[][] documents = [[Text], [_image], [_image, _other], [Text, _image, Text], [Text, _image, _other], []];
         var random = new Random(1);
         foreach (DocumentPart[] parts in documents)
@@ -99,5 +99,20 @@ public sealed class ArrangementTests : IDisposable
         }
 
         Assert.Equal([(false, 0.25), (true, 1)], weights.Order());
+    }
+
+    [Fact]
+    public void A_longer_document_that_ends_in_an_image_loses_what_is_before_it_now_and_then()
+    {
+        var config = new DiffusionConfig { ConditionDropout = 0.25, ImageFirstShare = 1 };
+        Document pair = Training.TinyNetwork.Documents(1)[0];
+        DocumentPart source = pair.Parts[1], instruction = pair.Parts[0];
+        var random = new Random(1);
+        ArrangedDocument[] visits = [.. Enumerable.Range(0, 400).Select(_ => Arrangement.Arrange(new Document([source, instruction, pair.Parts[1]]), config, random))];
+        ArrangedDocument told = Arrangement.Arrange(new Document([instruction, source, instruction]), config with { ConditionDropout = 1 }, random);
+
+        Assert.InRange(visits.Count(visit => visit.Parts.Count == 1 && !visit.HasLanguageLoss), 60, 140);
+        Assert.All(visits.Where(visit => visit.Parts.Count == 3), visit => Assert.Equal([501, 1000], visit.MaxTimesteps));
+        Assert.Equal(3, told.Parts.Count);
     }
 }
