@@ -39,20 +39,8 @@ internal static class CaptionRanker
         for (int at = 0; at <= candidate.Length; at++)
         {
             ReadOnlySpan<float> before = at == 0 ? prompt.Result : logits.AsSpan((at - 1) * allowed.Length, allowed.Length);
-            sum += LogProbability(before, at < candidate.Length ? candidate[at] : endOfSequence, allowed);
+            sum += TokenSampler.LogProbability(before, allowed, at < candidate.Length ? candidate[at] : endOfSequence);
         }
         return sum;
-    }
-
-    private static double LogProbability(ReadOnlySpan<float> logits, int token, bool[] allowed)
-    {
-        double largest = double.NegativeInfinity, sum = 0;
-        for (int id = 0; id < logits.Length; id++)
-            if (allowed[id])
-                largest = Math.Max(largest, logits[id]);
-        for (int id = 0; id < logits.Length; id++)
-            if (allowed[id])
-                sum += Math.Exp(logits[id] - largest);
-        return logits[token] - largest - Math.Log(sum);
     }
 }

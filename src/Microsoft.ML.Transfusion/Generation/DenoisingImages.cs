@@ -108,7 +108,15 @@ internal sealed class DenoisingImages : IDisposable
             if (_rows[row].HasEnded || _rows[row].Request.Observe is not { } observe)
                 continue;
             int at = row;
-            observe(new DenoisingStep(_step, total, () => _diffusion.PredictSample(prediction[at].unsqueeze(0), noisy[at].unsqueeze(0), timestep)[0].cpu()));
+            var step = new DenoisingStep(_step, total, () => _diffusion.PredictSample(prediction[at].unsqueeze(0), noisy[at].unsqueeze(0), timestep)[0].cpu());
+            try
+            {
+                observe(step);
+            }
+            catch (Exception exception)                     // a listener's fault: its own row's owner is told, the others' rows go on
+            {
+                _rows[row].Fail(exception);
+            }
         }
     }
 

@@ -14,12 +14,24 @@ internal static class TokenSampler
         double[] scores = new double[logits.Length];
         for (int id = 0; id < scores.Length; id++)
             scores[id] = allowed[id] ? logits[id] : double.NegativeInfinity;
-        double[] own = options.RepetitionPenalty == 1 ? scores : [.. scores];
         if (options.RepetitionPenalty != 1)
             foreach (int id in earlier.Distinct())
                 scores[id] = scores[id] > 0 ? scores[id] / options.RepetitionPenalty : scores[id] * options.RepetitionPenalty;        // Keskar et al. 2019, §4.1
         int token = options.Temperature == 0 ? Likeliest(scores) : Draw(scores, options, generator);
-        return (token, own[token] - LogSumExp(own));
+        return (token, LogProbability(logits, allowed, token));
+    }
+
+    /// <summary>log p(token) under the model itself, among the allowed ids.</summary>
+    public static double LogProbability(ReadOnlySpan<float> logits, bool[] allowed, int token)
+    {
+        double largest = double.NegativeInfinity, sum = 0;
+        for (int id = 0; id < logits.Length; id++)
+            if (allowed[id])
+                largest = Math.Max(largest, logits[id]);
+        for (int id = 0; id < logits.Length; id++)
+            if (allowed[id])
+                sum += Math.Exp(logits[id] - largest);
+        return logits[token] - largest - Math.Log(sum);
     }
 
     private static int Likeliest(double[] scores)
@@ -51,11 +63,5 @@ internal static class TokenSampler
                 return ids[at];
         }
         return ids[kept - 1];
-    }
-
-    private static double LogSumExp(double[] scores)
-    {
-        double largest = scores.Max();
-        return largest + Math.Log(scores.Sum(score => Math.Exp(score - largest)));
     }
 }

@@ -5,6 +5,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using TorchSharp;
+using static Microsoft.ML.Transfusion.Torch.SmallProduct;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion.Torch;
@@ -115,10 +116,10 @@ internal sealed unsafe class PackedMatrix : IDisposable
             {
                 nint at = (nint)k * PanelColumns;
                 Vector512<float> factor = Vector512.Create(x[k]);
-                AddProducts(ref a0, ref a1, factor, a + at);
-                AddProducts(ref b0, ref b1, factor, b + at);
-                AddProducts(ref c0, ref c1, factor, c + at);
-                AddProducts(ref d0, ref d1, factor, d + at);
+                AddPanel(ref a0, ref a1, factor, a + at);
+                AddPanel(ref b0, ref b1, factor, b + at);
+                AddPanel(ref c0, ref c1, factor, c + at);
+                AddPanel(ref d0, ref d1, factor, d + at);
             }
             float* results = y + panel * PanelColumns;
             Store(results, a0, a1, add);
@@ -131,30 +132,15 @@ internal sealed unsafe class PackedMatrix : IDisposable
             float* a = Panel(panel);
             Vector512<float> a0 = default, a1 = default;
             for (int k = 0; k < _inputs; k++)
-                AddProducts(ref a0, ref a1, Vector512.Create(x[k]), a + (nint)k * PanelColumns);
+                AddPanel(ref a0, ref a1, Vector512.Create(x[k]), a + (nint)k * PanelColumns);
             Store(y + panel * PanelColumns, a0, a1, add);
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void AddProducts(ref Vector512<float> leftSum, ref Vector512<float> rightSum, float factor, Vector512<float> left, Vector512<float> right)
-    {
-        Vector512<float> factors = Vector512.Create(factor);
-        leftSum = Vector512.FusedMultiplyAdd(factors, left, leftSum);
-        rightSum = Vector512.FusedMultiplyAdd(factors, right, rightSum);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void AddProducts(ref Vector512<float> leftSum, ref Vector512<float> rightSum, Vector512<float> factors, float* values)
+    private static void AddPanel(ref Vector512<float> leftSum, ref Vector512<float> rightSum, Vector512<float> factors, float* values)
     {
         leftSum = Vector512.FusedMultiplyAdd(factors, Vector512.Load(values), leftSum);
         rightSum = Vector512.FusedMultiplyAdd(factors, Vector512.Load(values + ILanes.Count), rightSum);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Store(float* to, Vector512<float> left, Vector512<float> right, bool add)
-    {
-        (add ? Vector512.Load(to) + left : left).Store(to);
-        (add ? Vector512.Load(to + ILanes.Count) + right : right).Store(to + ILanes.Count);
     }
 }

@@ -120,7 +120,7 @@ internal static unsafe class SmallProduct
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void AddProducts(ref Vector512<float> leftSum, ref Vector512<float> rightSum, float factor, Vector512<float> left, Vector512<float> right)
+    internal static void AddProducts(ref Vector512<float> leftSum, ref Vector512<float> rightSum, float factor, Vector512<float> left, Vector512<float> right)
     {
         Vector512<float> factors = Vector512.Create(factor);
         leftSum = Vector512.FusedMultiplyAdd(factors, left, leftSum);
@@ -128,7 +128,7 @@ internal static unsafe class SmallProduct
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Store(float* to, Vector512<float> left, Vector512<float> right, bool add)
+    internal static void Store(float* to, Vector512<float> left, Vector512<float> right, bool add)
     {
         Store(to, left, add);
         Store(to + ILanes.Count, right, add);

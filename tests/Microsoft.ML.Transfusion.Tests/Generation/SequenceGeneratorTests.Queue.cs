@@ -1,0 +1,61 @@
+// Many callers: cancelling, refusing, and rows that fail.
+using Microsoft.ML.Transfusion.Generation;
+using Microsoft.ML.Transfusion.Sequences;
+using Microsoft.ML.Transfusion.Tests.Modeling;
+using Microsoft.ML.Transfusion.Tests.Training;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Transfusion.Tests.Generation;
+
+public sealed partial class SequenceGeneratorTests
+{
+    [Fact]
+    public void A_cancelled_row_ends_and_the_others_go_on()
+    {
+        using var cancellation = new CancellationTokenSource();
+        int steps = 0;
+        RowRequest prompt = new(new Document([new TextPart([1])]), RowMode.Image, Options with { NumberOfInferenceSteps = 20 }, 1);
+        IReadOnlyList<GenerationRow> rows = _queue.Submit([prompt with { CancellationToken = cancellation.Token }, prompt with { Observe = step => steps = step.Step }]);
+        while (steps < 3)
+            _queue.Step(rows);
+        cancellation.Cancel();
+
+        while (!_queue.Step(rows))
+        {
+        }
+
+        Assert.IsType<OperationCanceledException>(rows[0].Failure);
+        Assert.Null(rows[1].Failure);
+        TensorAssert.Close(Images(_queue.Run([prompt])), Images([rows[1]]), 0);
+        Assert.Throws<OperationCanceledException>(() => _queue.Run([prompt with { CancellationToken = cancellation.Token }]));
+    }
+
+    [Fact]
+    public void Submit_refuses_what_cannot_fit_and_what_is_too_much()
+    {
+        Document full = new([new TextPart([.. Enumerable.Repeat(1, 60)])]);
+        using var narrow = new GenerationQueue(new SequenceGenerator(_inference, Config, TinyNetwork.Special, RandomNetwork.Vocabulary, _diffusion), () => 3);
+
+        ArgumentException tooLong = Assert.Throws<ArgumentException>(() => _queue.Submit([new RowRequest(full, RowMode.Image, Options, 1)]));
+        narrow.Submit([.. Enumerable.Repeat(new RowRequest(new Document([]), RowMode.Text, Options, 1), 4)]);
+        GenerationOverloadException tooMany = Assert.Throws<GenerationOverloadException>(() => narrow.Submit([new RowRequest(new Document([]), RowMode.Text, Options, 1)]));
+
+        Assert.Contains("MaxSequenceLength", tooLong.Message);
+        Assert.Contains("MaxWaitingRows", tooMany.Message);
+    }
+
+    [Fact]
+    public void A_listener_that_throws_ends_its_own_row_alone()
+    {
+        RowRequest prompt = new(new Document([new TextPart([1])]), RowMode.Image, Options, 1);
+        IReadOnlyList<GenerationRow> rows = _queue.Submit([prompt with { Observe = _ => throw new NotSupportedException() }, prompt]);
+        while (!_queue.Step(rows))
+        {
+        }
+
+        Assert.IsType<NotSupportedException>(rows[0].Failure);
+        Assert.Null(rows[1].Failure);
+        Dispose(rows);
+    }
+}
