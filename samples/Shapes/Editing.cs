@@ -9,12 +9,20 @@ namespace Shapes;
 
 internal static class Editing
 {
-    private const int NumberOfRows = 30_000;
+    private const int NumberOfRows = 60_000;
+    private const int Callers = 32;
 
-    public static void TrainAndEvaluate(RunSettings settings)
+    /// <param name="saved">A model to judge only; null: one is trained.</param>
+    public static void Run(RunSettings settings, string? saved)
     {
         Directory.CreateDirectory(settings.Output);
         MLContext ml = new(seed: settings.Seed);
+        if (saved is not null)
+        {
+            using TransfusionModel judged = ml.Generation.GetModel(ml.Model.Load(saved, out _));
+            Evaluate(judged, settings);
+            return;
+        }
         IDataView rows = ml.Data.LoadFromEnumerable(EditedShape.Sample(NumberOfRows, settings.Seed));
         (TransfusionTransformer model, TrainingDisplay training) = TrainingDisplay.Run((display, interruption) =>
             ml.Generation.Trainers.Transfusion(Options(settings, display, interruption)).Fit(rows));
@@ -27,48 +35,53 @@ internal static class Editing
     }
 
     /// <summary>Judges edits of held-out pictures, and whether what is drawn and what is said of it agree.</summary>
-    public static void Evaluate(TransfusionModel model, RunSettings settings)
+    private static void Evaluate(TransfusionModel model, RunSettings settings)
     {
-        int edits = 0, agreements = 0, asked = 0, count = ShapesTraining.NumberOfEvaluations / 2;
-        List<CaptionedPicture> shown = [];
         Random random = new(settings.Seed + 1);
-        for (int number = 0; number < count; number++)
+        int count = ShapesTraining.NumberOfEvaluations / 2;
+        Edit[] edits = [.. Enumerable.Range(0, count).Select(_ => Edit.Next(random, heldOut: true))];
+        (Composition Asked, string Prompt)[] prompts = [.. Enumerable.Range(0, count).Select(_ => SceneSampler.Next(random, heldOut: true).Composition)
+            .Select(composition => (composition, EditedShape.DrawThenDescribe(Caption.Write(composition, random))))];
+
+        // From many threads at once, as a server would: the model computes such calls together.
+        MLImage[] edited = [.. edits.AsParallel().AsOrdered().WithDegreeOfParallelism(Callers).Select(edit => Draw(model, edit))];
+        var answers = prompts.AsParallel().AsOrdered().WithDegreeOfParallelism(Callers).Select(prompt => DrawAndDescribe(model, prompt.Prompt)).ToArray();
+
+        bool[] right = [.. edits.Zip(edited, (edit, picture) => Oracle.Read(Pictures.ToRgb(picture)) == edit.Edited.Composition)];
+        PictureGrid.Save(settings["edited.png"], [.. edits.Take(16).SelectMany((edit, at) => (CaptionedPicture[])
+            [new(Pictures.Draw(edit.Source), "source", true), new(edited[at], edit.Instruction, right[at])])]);
+        Console.WriteLine($"Edited correctly: {Share(right):P1}. Drawing and its description agree: {Share(answers.Select(answer => answer.Drawn is not null && answer.Drawn == answer.Told)):P1} "
+            + $"(drawn as asked: {Share(answers.Zip(prompts, (answer, prompt) => answer.Drawn == prompt.Asked)):P1}). {count} held-out cases each.");
+    }
+
+    private static double Share(IEnumerable<bool> judgements) => judgements.Average(right => right ? 1.0 : 0);
+
+    private static MLImage Draw(TransfusionModel model, Edit edit)
+    {
+        using MLImage source = Pictures.Draw(edit.Source);
+        return model.GenerateImage([new SequencePart.Image(source), new SequencePart.Text(edit.Instruction)], ShapesTraining.Generation);
+    }
+
+    /// <summary>What the picture of one answer shows, and what its text says.</summary>
+    private static (Composition? Drawn, Composition? Told) DrawAndDescribe(TransfusionModel model, string prompt)
+    {
+        Composition? drawn = null;
+        string text = "";
+        foreach (SequencePart part in model.Generate([new SequencePart.Text(prompt)], ShapesTraining.Generation))
         {
-            Data.Edit edit = Data.Edit.Next(random, heldOut: true);
-            EditedShape row = EditedShape.Of(edit);
-            using MLImage source = row.Source!, truth = row.Edited!;
-            MLImage edited = model.GenerateImage([new SequencePart.Image(source), new SequencePart.Text(edit.Instruction)], ShapesTraining.Generation);
-            bool right = Oracle.Read(Pictures.ToRgb(edited)) == edit.Edited.Composition;
-            edits += right ? 1 : 0;
-            if (shown.Count < 32)
-                shown.AddRange([new CaptionedPicture(Pictures.Draw(edit.Source), "source", true), new CaptionedPicture(edited, edit.Instruction, right)]);
+            text += (part as SequencePart.Text)?.Value;
+            if (part is SequencePart.Image { Value: var image })
+                using (image)
+                    drawn ??= Oracle.Read(Pictures.ToRgb(image));
         }
-        PictureGrid.Save(settings["edited.png"], shown);
-        for (int number = 0; number < count; number++)
-        {
-            Composition composition = SceneSampler.Next(random, heldOut: true).Composition;
-            Composition? drawn = null, told = null;
-            string text = "";
-            foreach (SequencePart part in model.Generate([new SequencePart.Text(EditedShape.DrawThenDescribe(Data.Caption.Write(composition, random)))], ShapesTraining.Generation))
-            {
-                if (part is SequencePart.Text piece)
-                    text += piece.Value;
-                if (part is SequencePart.Image { Value: var image } && drawn is null)
-                    using (image)
-                        drawn = Oracle.Read(Pictures.ToRgb(image));
-            }
-            told = Data.Caption.Parse(text.Trim());
-            agreements += drawn is not null && drawn == told ? 1 : 0;
-            asked += drawn == composition ? 1 : 0;
-        }
-        Console.WriteLine($"Edited correctly: {edits / (double)count:P1}. Drawing and its description agree: {agreements / (double)count:P1} (drawn as asked: {asked / (double)count:P1}). {count} held-out cases each.");
+        return (drawn, Caption.Parse(text.Trim()));
     }
 
     private static TransfusionTrainer.Options Options(RunSettings settings, IProgress<TrainingProgress> progress, CancellationToken interruption) =>
         ShapesTraining.Options(settings, progress, interruption) with
         {
             ColumnNames = EditedShape.Columns,
-            // A source is described by what follows, so it is hardly noised; captions here always come before a picture or after one, as they stand.
-            Diffusion = DiffusionConfig.Minutes with { ImageFirstMaxTimestep = 200, ImageFirstShare = 0, CaptionFirstLanguageWeight = 1 },
+            // What is edited or described is always clean: only edited pictures and drawings are learned to be drawn.
+            Diffusion = DiffusionConfig.Minutes with { ImageFirstMaxTimestep = 0, ImageFirstShare = 0 },
         };
 }

@@ -11,7 +11,7 @@ RunOptions run = new(defaultMinutes: 5, defaultOutput: "shapes");
 Option<string?> export = new("--export") { Description = "Write pictures and captions.tsv to this folder, and train nothing.", HelpName = "folder" };
 Option<string?> compare = new("--compare") { Description = "Compare samplers, steps and guidance on this saved model, and train nothing.", HelpName = "shapes.zip" };
 Option<string?> evaluate = new("--evaluate") { Description = "Judge this saved model, or one that another program trained on exported shapes, and train nothing.", HelpName = "shapes.zip" };
-Option<bool> edit = new("--edit") { Description = "Train on edits instead: source, instruction, edited picture; and on drawings that are then described." };
+Option<bool> edit = new("--edit") { Description = "Learn edits instead: source, instruction, edited picture; and drawings that are then described. With --evaluate, such a model is only judged." };
 Option<int> count = RunOptions.Positive(new Option<int>("--count") { Description = "Pictures to export, or captions to draw by each sampler.", DefaultValueFactory = _ => 1000 });
 RootCommand command = new("Trains a Transfusion model on drawn, captioned shapes; then it captions and draws shapes it never saw.") { export, compare, evaluate, edit, count };
 run.AddTo(command);
@@ -22,10 +22,10 @@ command.SetAction(parsed =>
         CaptionedFolder.Write(folder, parsed.GetValue(count), settings.Seed);
     else if (parsed.GetValue(compare) is { } saved)
         Compare(saved, settings, parsed.GetValue(count));
+    else if (parsed.GetValue(edit))
+        Editing.Run(settings, parsed.GetValue(evaluate));
     else if (parsed.GetValue(evaluate) is { } judged)
         Evaluate(judged, settings);
-    else if (parsed.GetValue(edit))
-        Editing.TrainAndEvaluate(settings);
     else
         TrainAndEvaluate(settings);
 });

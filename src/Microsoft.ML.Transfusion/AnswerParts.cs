@@ -9,7 +9,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion;
 
-internal sealed class AnswerParts(TextTokenizer tokenizer) : IDisposable
+internal sealed class AnswerParts(TextTokenizer tokenizer, LatentCodec codec, TransfusionConfig config) : IDisposable
 {
     private const char Undecided = '\uFFFD';                // what bytes decode to that are not a character yet
     private readonly Queue<SequencePart> _ready = new();
@@ -30,7 +30,8 @@ internal sealed class AnswerParts(TextTokenizer tokenizer) : IDisposable
             }
             using var scope = NewDisposeScope();
             using Tensor latents = ((ImagePart)row.Parts[_finished]).Latents;
-            _ready.Enqueue(new SequencePart.Image(ImageTensors.ToImage(PixelCodec.Decode(latents))));
+            Tensor values = codec.Decode(latents);
+            _ready.Enqueue(config.Vector is null ? new SequencePart.Image(ImageTensors.ToImage(values)) : new SequencePart.Vector(values.data<float>().ToArray()));
             _images++;
         }
         if (row.Text.Count > 0)
@@ -39,10 +40,10 @@ internal sealed class AnswerParts(TextTokenizer tokenizer) : IDisposable
 
     public void Observe(DenoisingStep step, int previewInterval, IProgress<GenerationProgress>? progress)
     {
-        if (previewInterval > 0 && step.Step < step.Total && step.Step % previewInterval == 0)
+        if (previewInterval > 0 && config.Vector is null && step.Step < step.Total && step.Step % previewInterval == 0)
         {
             using var scope = NewDisposeScope();
-            _ready.Enqueue(new SequencePart.Preview(ImageTensors.ToImage(PixelCodec.Decode(step.Preview())), step.Step, step.Total));
+            _ready.Enqueue(new SequencePart.Preview(ImageTensors.ToImage(codec.Decode(step.Preview())), step.Step, step.Total));
         }
         progress?.Report(new GenerationProgress(_images, step.Step, step.Total));
     }

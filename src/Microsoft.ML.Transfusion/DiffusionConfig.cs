@@ -120,14 +120,14 @@ public sealed record DiffusionConfig
     public double ImageFirstShare { get; init; } = 0.2;
 
     /// <summary>
-    /// Weight of the language loss of captions that come before their image, in [0, 1]; 1, the paper's, by default. They teach what captions are like
-    /// without a picture, and their gradient, which cannot fall below the captions' entropy, stands beside that of drawing.
+    /// Weight of the language loss of text that an image follows, in [0, 1]; 1, the paper's, by default. Such captions and instructions teach what
+    /// people ask for, and their gradient, which cannot fall below the entropy of that, stands beside that of drawing.
     /// </summary>
     public double CaptionFirstLanguageWeight { get; init; } = 1;
 
-    /// <summary>Noise limit: the largest timestep for images that come before the text they are described by; 500 by default (Transfusion §4.3.4).</summary>
+    /// <summary>Noise limit: the largest timestep for images that come before the text they are described by; 500 by default (Transfusion §4.3.4). At 0 they are always clean, and nothing is learned of denoising them: right for the sources of edits.</summary>
     public int ImageFirstMaxTimestep { get; init; } = 500;
 
-    /// <summary>Share of caption-first pairs that train without their caption, and of longer documents ending in an image that train without all before it, for classifier-free guidance, in [0, 1]; 0.1 by default.</summary>
+    /// <summary>Share of caption-first pairs that train without their caption, and of longer documents ending in an image that train without their text, for classifier-free guidance, in [0, 1]; 0.1 by default.</summary>
     public double ConditionDropout { get; init; } = 0.1;
 }

@@ -79,6 +79,7 @@ public sealed partial class GenerationCatalog
         int batchSize = ScoringConfig.DefaultBatchSize, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(model);
+        model.RequirePictures();
         ArgumentException.ThrowIfNullOrEmpty(promptsPath);
         ArgumentOutOfRangeException.ThrowIfLessThan(samplesPerPrompt, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(samplesPerPrompt, 10_000);

@@ -79,6 +79,7 @@ public static class TransfusionCatalog
         ArgumentException.ThrowIfNullOrWhiteSpace(outputColumnName);
         ArgumentException.ThrowIfNullOrWhiteSpace(input.Name, "inputColumnName");
         ArgumentOutOfRangeException.ThrowIfLessThan(batchSize, 1);
+        model.RequirePictures();
         IHostEnvironment environment = MLNetInternals.EnvironmentOf(catalog);
         if (options is not null)
             new OptionChecks(environment).Generation(options, nameof(options), model.Config.Diffusion);

@@ -1,4 +1,6 @@
 // Everything that decides the network's shape and meaning; what config.json of a saved model holds.
+using Microsoft.ML.Transfusion.Sequences;
+
 namespace Microsoft.ML.Transfusion;
 
 /// <summary>The configuration a model was trained with, saved inside it.</summary>
@@ -12,4 +14,15 @@ public sealed record TransfusionConfig
 
     /// <summary>Size of pictures and patches.</summary>
     public ImageCodecConfig Image { get; init; } = new();
+
+    /// <summary>The vectors that take the place of pictures; null, the default, where there are pictures.</summary>
+    public VectorCodecConfig? Vector { get; init; }
+
+    /// <summary>What the network sees of a picture or vector.</summary>
+    internal PatchGrid Grid => Vector is { } vector
+        ? new PatchGrid(vector.NumberOfChannels, 1, vector.Length, 1, vector.PatchLength)
+        : new PatchGrid(Codecs.PixelCodec.Channels, Image.ImageHeight, Image.ImageWidth, Image.PatchSize, Image.PatchSize);
+
+    /// <summary>Latents lie within ± this; ∞ where nothing bounds them.</summary>
+    internal double SampleBound => Vector is null ? 1 : double.PositiveInfinity;
 }

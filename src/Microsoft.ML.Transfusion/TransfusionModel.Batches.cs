@@ -1,6 +1,5 @@
-// What the ML.NET adapters and the samples call: training, loading onto a device, and many rows at once. Images are float tensors [3, H, W] in
-// [−1, 1] of the trained size, on the CPU.
-using Microsoft.ML.Transfusion.Codecs;
+// What the ML.NET adapters and the samples call: training, loading onto a device, and many rows at once. Latents go in, as the codec makes them;
+// values come out, float tensors on the CPU: pixels [3, H, W] in [−1, 1], or vectors.
 using Microsoft.ML.Transfusion.Evaluation;
 using Microsoft.ML.Transfusion.Generation;
 using Microsoft.ML.Transfusion.Modeling;
@@ -60,8 +59,8 @@ public sealed partial class TransfusionModel
         return new TransfusionModel(archive.Config, archive.Tokenizer, network);
     }
 
-    internal string[] CaptionBatch(IReadOnlyList<Tensor> images, GenerationOptions options, CancellationToken cancellationToken) =>
-        ContinueTexts([.. images.Select(image => new Document([new ImagePart(image)]))], [.. images.Select(image => RowSeed.Of(options.Seed, image))], options, cancellationToken);
+    internal string[] CaptionBatch(IReadOnlyList<Tensor> latents, GenerationOptions options, CancellationToken cancellationToken) =>
+        ContinueTexts([.. latents.Select(image => new Document([new ImagePart(image)]))], [.. latents.Select(image => RowSeed.Of(options.Seed, image))], options, cancellationToken);
 
     /// <summary>Continues every document with text until its end.</summary>
     /// <param name="seeds">One for each document.</param>
@@ -75,14 +74,14 @@ public sealed partial class TransfusionModel
             .Select(row => Tokenizer.Decode(row.Parts.OfType<TextPart>().SelectMany(text => text.TokenIds)))];
     }
 
-    /// <summary>Returns float tensors [3, H, W] in [−1, 1], owned by the caller.</summary>
+    /// <summary>Draws every prompt; the values are the caller's.</summary>
     internal Tensor[] GenerateImageBatch(IReadOnlyList<string> prompts, GenerationOptions options, CancellationToken cancellationToken)
     {
         int[][] ids = [.. prompts.Select(prompt => Tokenizer.Encode(prompt))];
         return DrawImages([.. ids.Select(prompt => new Document([new TextPart(prompt)]))], [.. ids.Select(prompt => RowSeed.Of(options.Seed, prompt))], options, cancellationToken);
     }
 
-    /// <summary>Draws one picture after every document: float tensors [3, H, W] in [−1, 1], owned by the caller.</summary>
+    /// <summary>Draws one picture or vector after every document; the values are the caller's.</summary>
     /// <param name="seeds">One for each document.</param>
     /// <param name="start">Where all of them start; null: at pure noise.</param>
     /// <param name="observe">Told about every denoising step.</param>
@@ -103,18 +102,18 @@ public sealed partial class TransfusionModel
         return [.. rows.Select(row =>
         {
             using Tensor latents = ((ImagePart)row.Parts[^1]).Latents;
-            return PixelCodec.Decode(latents).DetachFromDisposeScope();
+            return Codec.Decode(latents).DetachFromDisposeScope();
         })];
     }
 
     /// <summary>How likely each candidate is as the caption of each picture.</summary>
-    internal CaptionLikelihood[][] RankBatch(IReadOnlyList<Tensor> images, IReadOnlyList<string> candidates)
+    internal CaptionLikelihood[][] RankBatch(IReadOnlyList<Tensor> latents, IReadOnlyList<string> candidates)
     {
         SpecialTokens special = Tokenizer.SpecialTokens;
         int[][] ids = [.. candidates.Select(candidate => Tokenizer.Encode(candidate))];
-        RequireRoom(Config.Image.PatchCount + 3 + ids.Max(candidate => candidate.Length));
-        List<IReadOnlyList<PassPart>> prompts = [.. images.Select(image => (IReadOnlyList<PassPart>)
-            [PassPart.Tokens(special.BeginOfSequence, special.BeginOfImage), PassPart.Image(ToPatches(image), Config.Image.PatchCount), PassPart.Tokens(special.EndOfImage)])];
+        RequireRoom(Config.Grid.PatchCount + 3 + ids.Max(candidate => candidate.Length));
+        List<IReadOnlyList<PassPart>> prompts = [.. latents.Select(image => (IReadOnlyList<PassPart>)
+            [PassPart.Tokens(special.BeginOfSequence, special.BeginOfImage), PassPart.Image(Config.Grid.PatchValues(image), Config.Grid.PatchCount), PassPart.Tokens(special.EndOfImage)])];
         bool[] allowed = SequenceGenerator.Allow(special, Tokenizer.VocabularySize, special.EndOfSequence);
         double[][] scores = Queue.Use(() => CaptionRanker.Rank(_inference!, prompts, ids, special.EndOfSequence, allowed));
         return [.. scores.Select(ofImage =>
@@ -122,12 +121,6 @@ public sealed partial class TransfusionModel
             double largest = ofImage.Max(), sum = ofImage.Sum(score => Math.Exp(score - largest));
             return ofImage.Select((score, at) => new CaptionLikelihood(candidates[at], score, ids[at].Length + 1, Math.Exp(score - largest) / sum)).ToArray();
         })];
-    }
-
-    private float[] ToPatches(Tensor image)
-    {
-        using var scope = NewDisposeScope();
-        return Patches.Patchify(PixelCodec.Encode(image).unsqueeze(0), Config.Image.PatchSize).contiguous().data<float>().ToArray();
     }
 
     private void RequireRoom(int positions)
@@ -165,5 +158,5 @@ public sealed partial class TransfusionModel
     }
 
     private static TransfusionNetwork CreateNetwork(TransfusionConfig config, int vocabularySize) => new(
-        config.Transformer, vocabularySize, PixelCodec.Channels * config.Image.PatchSize * config.Image.PatchSize, config.Image.PatchCount);
+        config.Transformer, vocabularySize, config.Grid.PatchVectorSize, config.Grid.PatchCount);
 }

@@ -1,7 +1,6 @@
 // Mixed sequences: continued with text and pictures, as they are made.
 using System.Runtime.CompilerServices;
 using Microsoft.ML.Data;
-using Microsoft.ML.Transfusion.Codecs;
 using Microsoft.ML.Transfusion.Generation;
 using Microsoft.ML.Transfusion.Imaging;
 using Microsoft.ML.Transfusion.Sequences;
@@ -56,9 +55,26 @@ public sealed partial class TransfusionModel
     /// <exception cref="ArgumentException">The prompt does not fit the context, or an option is out of its range.</exception>
     public MLImage GenerateImage(IEnumerable<SequencePart> prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default) => Answer(prompt, document =>
     {
+        RequirePictures();
         options ??= GenerationOptions.Fast;
         using Tensor pixels = DrawImages([document], [RowSeed.Of(options.Seed, document)], options, cancellationToken)[0];
         return ImageTensors.ToImage(pixels);
+    });
+
+    /// <summary>Makes one vector right after a document: <see cref="GenerateImage(IEnumerable{SequencePart}, GenerationOptions?, CancellationToken)"/> for models that were trained on vectors.</summary>
+    /// <param name="prompt">Text and vectors in order; may be empty.</param>
+    /// <param name="options">Sampler, steps, guidance and seed; <see cref="GenerationOptions.Fast"/> by default.</param>
+    /// <param name="cancellationToken">Honoured within one denoising step.</param>
+    /// <returns>The values, in the order of <see cref="VectorCodecConfig.Shape"/>.</returns>
+    /// <exception cref="ArgumentException">The prompt does not fit the context, or an option is out of its range.</exception>
+    /// <exception cref="InvalidOperationException">The model was trained on pictures, not on vectors.</exception>
+    public float[] GenerateVector(IEnumerable<SequencePart> prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default) => Answer(prompt, document =>
+    {
+        if (Config.Vector is null)
+            throw new InvalidOperationException($"The model was trained on pictures, not on vectors. Use {nameof(GenerateImage)}.");
+        options ??= GenerationOptions.Fast;
+        using Tensor values = DrawImages([document], [RowSeed.Of(options.Seed, document)], options, cancellationToken)[0];
+        return values.data<float>().ToArray();
     });
 
     /// <summary>Continues a document with text alone, until the model ends it.</summary>
@@ -85,8 +101,8 @@ public sealed partial class TransfusionModel
         if (candidates.Count == 0 || candidates.Contains(null))
             throw new ArgumentException("Ranking needs at least one candidate, and none that is null.", nameof(candidates));
         cancellationToken.ThrowIfCancellationRequested();
-        using Tensor pixels = ToPixels(image);
-        return RankBatch([pixels], candidates)[0];
+        using Tensor latents = ToLatents(image);
+        return RankBatch([latents], candidates)[0];
     }
 
     private IEnumerable<SequencePart> Stream(IEnumerable<SequencePart> prompt, GenerationOptions options, IProgress<GenerationProgress>? progress, CancellationToken cancellationToken)
@@ -94,7 +110,7 @@ public sealed partial class TransfusionModel
         GenerationQueue queue = Queue;
         Document document = ToDocument(prompt);
         IReadOnlyList<GenerationRow> rows = [];
-        var answer = new AnswerParts(Tokenizer);
+        var answer = new AnswerParts(Tokenizer, Codec, Config);
         try
         {
             int images = document.Parts.OfType<ImagePart>().Count();
@@ -135,13 +151,18 @@ public sealed partial class TransfusionModel
     {
         SequencePart.Text text => (DocumentPart)new TextPart(Tokenizer.Encode(text.Value)),
         SequencePart.Image image => new ImagePart(ToLatents(image.Value)),
+        SequencePart.Vector vector => new ImagePart(ToLatents(vector.Values)),
         SequencePart.Preview => throw new ArgumentException("A preview is no part of a sequence: leave it out of the prompt.", nameof(parts)),
         _ => throw new ArgumentException("A part is null.", nameof(parts)),
     })]);
 
-    private Tensor ToLatents(MLImage image)
+    private Tensor ToLatents(float[] vector)
     {
-        using Tensor pixels = ToPixels(image);
-        return PixelCodec.Encode(pixels);
+        if (Config.Vector is not { } config)
+            throw new ArgumentException("The model was trained on pictures, not on vectors.", nameof(vector));
+        if (vector.Length != config.NumberOfValues || !vector.All(float.IsFinite))
+            throw new ArgumentException($"The vector has {vector.Length} values{(vector.All(float.IsFinite) ? "" : ", not all of them finite")}; the model needs {config.NumberOfValues} ({config.ShapeText}).", nameof(vector));
+        using Tensor values = tensor(vector, [config.NumberOfChannels, 1, config.Length]);
+        return Codec.Encode(values);
     }
 }

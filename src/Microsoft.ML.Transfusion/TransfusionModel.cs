@@ -29,7 +29,7 @@ public sealed partial class TransfusionModel : IDisposable
 
     private TransfusionModel(TransfusionConfig config, TextTokenizer tokenizer, TransfusionNetwork network)
     {
-        (Config, Tokenizer, _network) = (config, tokenizer, network);
+        (Config, Tokenizer, Codec, _network) = (config, tokenizer, LatentCodec.Create(config), network);
         _diffusion = DiffusionProcess.Create(config.Diffusion, network.Device);
     }
 
@@ -40,6 +40,8 @@ public sealed partial class TransfusionModel : IDisposable
     public int MaxWaitingRows { get; set; } = 1024;
 
     internal TextTokenizer Tokenizer { get; }
+
+    internal LatentCodec Codec { get; }
 
     private GenerationQueue Queue
     {
@@ -59,11 +61,12 @@ public sealed partial class TransfusionModel : IDisposable
     /// <param name="options">How text is chosen; <see cref="GenerationOptions.Fast"/> by default.</param>
     /// <param name="cancellationToken">Honoured within one token.</param>
     /// <returns>The caption; empty if the model has nothing to say.</returns>
+    /// <exception cref="InvalidOperationException">The model was trained on vectors, not on pictures.</exception>
     public string Caption(MLImage image, GenerationOptions? options = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(image);
-        using Tensor pixels = ToPixels(image);
-        return CaptionBatch([pixels], options ?? GenerationOptions.Fast, cancellationToken)[0];
+        using Tensor latents = ToLatents(image);
+        return CaptionBatch([latents], options ?? GenerationOptions.Fast, cancellationToken)[0];
     }
 
     /// <summary>Draws a picture of what a text says.</summary>
@@ -71,9 +74,11 @@ public sealed partial class TransfusionModel : IDisposable
     /// <param name="options">Sampler, steps, guidance and seed; <see cref="GenerationOptions.Fast"/> by default.</param>
     /// <param name="cancellationToken">Honoured within one denoising step.</param>
     /// <returns>A picture of the trained size, the caller's to dispose.</returns>
+    /// <exception cref="InvalidOperationException">The model was trained on vectors, not on pictures.</exception>
     public MLImage GenerateImage(string prompt, GenerationOptions? options = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(prompt);
+        RequirePictures();
         using Tensor pixels = GenerateImageBatch([prompt], options ?? GenerationOptions.Fast, cancellationToken)[0];
         return ImageTensors.ToImage(pixels);
     }
@@ -155,5 +160,22 @@ public sealed partial class TransfusionModel : IDisposable
         }
     }
 
-    private Tensor ToPixels(MLImage image) => ImageTensors.ToTensor(image, Config.Image.ImageHeight, Config.Image.ImageWidth);
+    private Tensor ToPixels(MLImage image)
+    {
+        RequirePictures();
+        return ImageTensors.ToTensor(image, Config.Image.ImageHeight, Config.Image.ImageWidth);
+    }
+
+    private Tensor ToLatents(MLImage image)
+    {
+        using Tensor pixels = ToPixels(image);
+        return Codec.Encode(pixels);
+    }
+
+    /// <exception cref="InvalidOperationException">The model was trained on vectors.</exception>
+    internal void RequirePictures()
+    {
+        if (Config.Vector is { } vector)
+            throw new InvalidOperationException($"The model was trained on vectors of {vector.ShapeText}, not on pictures. Use its trained transformer, {nameof(GenerateVector)}, or parts of kind {nameof(SequencePart)}.{nameof(SequencePart.Vector)}.");
+    }
 }

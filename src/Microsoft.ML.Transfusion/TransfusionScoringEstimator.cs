@@ -37,6 +37,6 @@ public sealed class TransfusionScoringEstimator : IEstimator<TransfusionTransfor
     {
         if (inputSchema is null)
             throw _host.Process(new ArgumentNullException(nameof(inputSchema)));
-        return OutputSchemas.Append(inputSchema, new ColumnTypes(_host, inputSchema).Available(_scoring.Outputs), _model.Config.Image);
+        return OutputSchemas.Append(inputSchema, new ColumnTypes(_host, inputSchema).Available(_scoring.Outputs, _model.Config.Vector), _model.Config);
     }
 }

@@ -25,7 +25,7 @@ public sealed partial class TransfusionTrainer
         /// <summary>Name of the image column, of any picture size; "Image" by default. A missing value makes its row text-only.</summary>
         public string ImageColumnName { get; init; } = "Image";
 
-        /// <summary>The columns of a document, text or image each, in order, such as <c>["Instruction", "Source", "Edited"]</c>. Null, the default, means the pair of <see cref="TextColumnName"/> and <see cref="ImageColumnName"/>, which are then ignored.</summary>
+        /// <summary>The columns of a document, in order, such as <c>["Instruction", "Source", "Edited"]</c> or <c>["Caption", "Sound"]</c>: text, images, or vectors of Single of one known size in place of images. Null, the default, means the pair of <see cref="TextColumnName"/> and <see cref="ImageColumnName"/>, which are then ignored.</summary>
         public IReadOnlyList<string>? ColumnNames { get; init; }
 
         /// <summary>Name of the generated text column of the trained transformer; "GeneratedText" by default.</summary>
@@ -33,6 +33,9 @@ public sealed partial class TransfusionTrainer
 
         /// <summary>Name of the generated image column of the trained transformer; "GeneratedImage" by default.</summary>
         public string GeneratedImageColumnName { get; init; } = "GeneratedImage";
+
+        /// <summary>Name of the generated vector column of the trained transformer, where <see cref="ColumnNames"/> has vectors; "GeneratedVector" by default.</summary>
+        public string GeneratedVectorColumnName { get; init; } = "GeneratedVector";
 
         /// <summary>Name of the score column of the trained transformer; "Score" by default.</summary>
         public string ScoreColumnName { get; init; } = "Score";
@@ -52,6 +55,9 @@ public sealed partial class TransfusionTrainer
 
         /// <summary>The size pictures are trained and drawn at; 32×32 in patches of 4×4 by default.</summary>
         public ImageCodecConfig Image { get; init; } = new();
+
+        /// <summary>How far one patch of a vector reaches along its last dimension, a divisor of that. Null, the default, takes the shortest that leaves 16 patches or fewer.</summary>
+        public int? VectorPatchLength { get; init; }
 
         /// <summary>The optimizer and its batch size.</summary>
         public OptimizerConfig Optimizer { get; init; } = new();

@@ -54,9 +54,11 @@ public sealed partial class TransfusionTrainer
         }
         check.Name(options.GeneratedTextColumnName, "GeneratedTextColumnName");
         check.Name(options.GeneratedImageColumnName, "GeneratedImageColumnName");
+        check.Name(options.GeneratedVectorColumnName, "GeneratedVectorColumnName");
         check.Name(options.ScoreColumnName, "ScoreColumnName");
-        check.Distinct([options.GeneratedTextColumnName, options.GeneratedImageColumnName, options.ScoreColumnName],
-            "GeneratedTextColumnName, GeneratedImageColumnName and ScoreColumnName");
+        check.Distinct([options.GeneratedTextColumnName, options.GeneratedImageColumnName, options.GeneratedVectorColumnName, options.ScoreColumnName],
+            "GeneratedTextColumnName, GeneratedImageColumnName, GeneratedVectorColumnName and ScoreColumnName");
+        check.That(options.VectorPatchLength is not < 1, "VectorPatchLength", options.VectorPatchLength, "at least 1, or null");
     }
 
     private static void ValidateReports(OptionChecks check, Options options)

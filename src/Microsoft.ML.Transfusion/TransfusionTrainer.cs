@@ -1,6 +1,7 @@
 // Columns → documents → training loop → transformer. Long work starts only when options, schema and device are known to be good.
 using Microsoft.ML.Data;
 using Microsoft.ML.Runtime;
+using Microsoft.ML.Transfusion.Codecs;
 using Microsoft.ML.Transfusion.Data;
 using Microsoft.ML.Transfusion.Interop;
 using Microsoft.ML.Transfusion.Tokenization;
@@ -9,7 +10,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion;
 
-/// <summary>Trains a Transfusion model on rows of text and images, such as captioned pictures.</summary>
+/// <summary>Trains a Transfusion model on rows of text and images, such as captioned pictures, or of text and vectors of one size.</summary>
 /// <remarks>
 /// The device is the MLContext's: a GPU if <c>GpuDeviceId</c> is set, else the CPU. Messages go to <c>MLContext.Log</c>.
 /// </remarks>
@@ -31,7 +32,7 @@ public sealed partial class TransfusionTrainer : IEstimator<TransfusionTransform
 
     /// <summary>Reads the data once, trains, and returns the transformer.</summary>
     /// <param name="input">Rows with the document's columns. Rows without any value are skipped; missing values are allowed.</param>
-    /// <exception cref="ArgumentOutOfRangeException">A column is missing or neither text nor image.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">A column is missing, or neither text nor image nor a vector of Single of known size.</exception>
     /// <exception cref="InvalidOperationException">There is nothing to learn from, a document is longer than <see cref="TransformerConfig.MaxSequenceLength"/>, the GPU asked for is absent, <see cref="Options.TensorBoardFolder"/> cannot be written, or <see cref="Options.ResumeFrom"/> holds a run with other options or other data.</exception>
     /// <exception cref="ArgumentException"><see cref="Options.ResumeFrom"/> holds no checkpoint, or <see cref="Options.CheckpointFolder"/> holds those of another run.</exception>
     /// <exception cref="FormatException">No checkpoint in <see cref="Options.ResumeFrom"/> can be loaded.</exception>
@@ -41,23 +42,28 @@ public sealed partial class TransfusionTrainer : IEstimator<TransfusionTransform
         if (input is null)
             throw _host.Process(new ArgumentNullException(nameof(input)));
         using IChannel channel = _host.Start("Train");
-        IReadOnlyList<InputColumn> columns = DocumentColumns(input, _options.ValidationSet);
-        using TrainingCheckpoints checkpoints = OpenCheckpoints(columns, channel);      // before anything is read, and before the board
+        using TrainingCheckpoints checkpoints = OpenCheckpoints(DocumentShape(input, _options.ValidationSet), channel);      // before anything is read, and before the board
         TensorBoardLog? board = OpenBoard();
         using TrainingDocuments data = Read(input, _options.ValidationSet, channel, checkpoints.Tokenizer);
         return ToTransformer(Train(data, channel, board, checkpoints: checkpoints), data);
     }
 
     /// <summary>What the network is made of; a pretrained checkpoint may have decided a part.</summary>
-    private TransfusionConfig Config => new() { Transformer = _pretrained?.Transformer ?? _options.Transformer, Diffusion = _options.Diffusion, Image = _options.Image };
+    private TransfusionConfig ConfigOf(DocumentShape shape) => new()
+    {
+        Transformer = _pretrained?.Transformer ?? _options.Transformer,
+        Diffusion = _options.Diffusion,
+        Image = _options.Image,
+        Vector = shape.Vector,
+    };
 
     private int? ChosenSeed => _options.Seed ?? MLNetInternals.SeedOf(_environment);
 
-    private TrainingCheckpoints OpenCheckpoints(IReadOnlyList<InputColumn> columns, IChannel channel)
+    private TrainingCheckpoints OpenCheckpoints(DocumentShape shape, IChannel channel)
     {
         TextTokenizer? ready = _pretrained?.Tokenizer ?? _options.Tokenizer.Existing;
         ScalarType precision = Precision.Resolve(_options.Precision, ContextDevice.Of(_environment));
-        return TrainingCheckpoints.Open(_host, channel, _options, RunOptions.Of(_options, Config, columns, ready, precision), ChosenSeed);
+        return TrainingCheckpoints.Open(_host, channel, _options, RunOptions.Of(_options, ConfigOf(shape), shape.Columns, ready, precision), ChosenSeed);
     }
 
     /// <summary>The event file of a run; null where none is asked for.</summary>
@@ -67,16 +73,18 @@ public sealed partial class TransfusionTrainer : IEstimator<TransfusionTransform
     /// <param name="vocabulary">That of a run which goes on; null where none does.</param>
     internal TrainingDocuments Read(IDataView input, IDataView? validationSet, IChannel channel, TextTokenizer? vocabulary = null)
     {
-        IReadOnlyList<InputColumn> columns = DocumentColumns(input, validationSet);
+        DocumentShape shape = DocumentShape(input, validationSet);
+        TransfusionConfig config = ConfigOf(shape);
         ContextDevice.Of(_environment);
         var cache = new DataCache(_host, _options.CacheMemory, _options.CacheFolder);
         try
         {
-            RowDocuments training = new DocumentReader(_host, channel, columns, _options, cache, "training data").Read(input);
-            RowDocuments validation = validationSet is null ? new RowDocuments(_options, cache)
-                : new DocumentReader(_host, channel, columns, _options, cache, "validation set").Read(validationSet);
+            RowDocuments training = new DocumentReader(_host, channel, shape.Columns, _options, config, cache, "training data").Read(input);
+            RowDocuments validation = validationSet is null ? new RowDocuments(config, cache)
+                : new DocumentReader(_host, channel, shape.Columns, _options, config, cache, "validation set").Read(validationSet);
+            LatentCodec codec = LatentCodec.Create(training.Measured);
             TextTokenizer tokenizer = vocabulary ?? _pretrained?.Tokenizer ?? _options.Tokenizer.Create(training.Texts);
-            var data = new TrainingDocuments(columns, tokenizer, training.Encode(tokenizer, _host), validation.Encode(tokenizer, _host), cache);
+            var data = new TrainingDocuments(training.Measured, shape.Columns, tokenizer, training.Encode(tokenizer, codec, _host), validation.Encode(tokenizer, codec, _host), cache);
             channel.Info(MessageSensitivity.None, "The data take {0:N0} MiB of memory and {1:N0} MiB of disk.", cache.InMemory >> 20, cache.OnDisk >> 20);
             return data;
         }
@@ -90,35 +98,49 @@ public sealed partial class TransfusionTrainer : IEstimator<TransfusionTransform
     /// <summary>The trained model as a transformer that owns it.</summary>
     internal TransfusionTransformer ToTransformer(TransfusionModel model, TrainingDocuments data)
     {
-        IReadOnlyList<OutputColumn> outputs = ScoringConfig.OutputsOf(data.Columns,
-            _options.GeneratedTextColumnName, _options.GeneratedImageColumnName, _options.ScoreColumnName);
-        return new TransfusionTransformer(_environment, model, new ScoringConfig(outputs, _options.Generation, _options.ScoringBatchSize), ownsModel: true);
+        return new TransfusionTransformer(_environment, model, new ScoringConfig(OutputsOf(data.Columns), _options.Generation, _options.ScoringBatchSize), ownsModel: true);
     }
 
     /// <summary>The input's columns and those that the trained transformer will add.</summary>
     /// <param name="inputSchema">The shape of the training data.</param>
-    /// <exception cref="ArgumentOutOfRangeException">A column is missing or neither text nor image.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">A column is missing, or neither text nor image nor a vector of Single of known size.</exception>
     public SchemaShape GetOutputSchema(SchemaShape inputSchema)
     {
         if (inputSchema is null)
             throw _host.Process(new ArgumentNullException(nameof(inputSchema)));
-        IReadOnlyList<OutputColumn> outputs = ScoringConfig.OutputsOf(DocumentColumns(new ColumnTypes(_host, inputSchema)),
-            _options.GeneratedTextColumnName, _options.GeneratedImageColumnName, _options.ScoreColumnName);
-        return OutputSchemas.Append(inputSchema, outputs, _options.Image);
+        IReadOnlyList<InputColumn> columns = DocumentColumns(new ColumnTypes(_host, inputSchema));
+        return OutputSchemas.Append(inputSchema, OutputsOf(columns), ConfigOf(new DocumentShape(columns, Vector: null)));
     }
 
+    private IReadOnlyList<OutputColumn> OutputsOf(IReadOnlyList<InputColumn> columns) => ScoringConfig.OutputsOf(
+        columns, _options.GeneratedTextColumnName, _options.GeneratedImageColumnName, _options.GeneratedVectorColumnName, _options.ScoreColumnName);
+
     /// <summary>The columns of a document, which both views have.</summary>
-    private IReadOnlyList<InputColumn> DocumentColumns(IDataView input, IDataView? validationSet)
+    private DocumentShape DocumentShape(IDataView input, IDataView? validationSet)
     {
-        IReadOnlyList<InputColumn> columns = DocumentColumns(new ColumnTypes(_host, input.Schema));
+        var types = new ColumnTypes(_host, input.Schema);
+        IReadOnlyList<InputColumn> columns = DocumentColumns(types);
+        IReadOnlyList<int>? vectors = types.VectorShape(columns);
         if (validationSet is not null)
         {
-            var types = new ColumnTypes(_host, validationSet.Schema);
+            var others = new ColumnTypes(_host, validationSet.Schema);
             foreach (InputColumn column in columns)
-                types.Require(column);
+                others.Require(column, vectors);
         }
-        return columns;
+        return new DocumentShape(columns, vectors is null ? null : VectorOf(vectors));
     }
+
+    private VectorCodecConfig VectorOf(IReadOnlyList<int> shape)
+    {
+        if (_options.HorizontalFlip)
+            throw _host.Process(new ArgumentException("HorizontalFlip mirrors pictures; a vector would run backwards. Set it to false."));
+        int length = shape[^1], patch = _options.VectorPatchLength ?? DefaultPatchLength(length);
+        return length % patch == 0 ? new VectorCodecConfig { Shape = shape, PatchLength = patch }
+            : throw _host.Process(new ArgumentException($"VectorPatchLength is {patch}; it must divide the vectors' last dimension, {length}, as {DefaultPatchLength(length)} does."));
+    }
+
+    /// <summary>The shortest that leaves 16 patches or fewer.</summary>
+    private static int DefaultPatchLength(int length) => Enumerable.Range(1, length).First(patch => length % patch == 0 && length / patch <= 16);
 
     private IReadOnlyList<InputColumn> DocumentColumns(ColumnTypes types)
     {
@@ -156,9 +178,9 @@ public sealed partial class TransfusionTrainer : IEstimator<TransfusionTransform
             ActivationCheckpointing = _options.ActivationCheckpointing,
         };
         if (_pretrained is not null)
-            channel.Info(MessageSensitivity.UserData, "Beginning with the weights of {0}: {1}", _options.InitializeFrom, Config.Transformer);
+            channel.Info(MessageSensitivity.UserData, "Beginning with the weights of {0}: {1}", _options.InitializeFrom, data.Config.Transformer);
         training = checkpoints?.Attach(training, data.Tokenizer, data.Training) ?? training;
         var preview = new TrainingPreview(channel, _options, data.Training, data.Validation);
-        return TransfusionModel.Train(Config, training, data.Tokenizer, data.Training, validates ? data.Validation : [], _pretrained?.Checkpoint, preview.AddTo);
+        return TransfusionModel.Train(data.Config, training, data.Tokenizer, data.Training, validates ? data.Validation : [], _pretrained?.Checkpoint, preview.AddTo);
     }
 }

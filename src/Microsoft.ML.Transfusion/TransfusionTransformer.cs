@@ -77,7 +77,7 @@ public sealed class TransfusionTransformer : ITransformer, IDisposable
             throw _host.Process(new ArgumentNullException(nameof(inputSchema)));
         RequireAlive();
         var outputs = new ModelOutputs(Model, _scoring.Generation);
-        return new RowMapper(_host, inputSchema, _scoring, Model.Config.Image, outputs.Compute);
+        return new RowMapper(_host, inputSchema, _scoring, Model.Config, outputs.Compute);
     }
 
     private void RequireAlive()

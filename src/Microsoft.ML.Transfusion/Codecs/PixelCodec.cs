@@ -4,13 +4,11 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion.Codecs;
 
-internal static class PixelCodec
+internal sealed class PixelCodec : LatentCodec
 {
     public const int Channels = 3;
 
-    /// <summary>Pixels [.., 3, H, W] in [−1, 1] to latents; in the pixel codec the same values.</summary>
-    public static Tensor Encode(Tensor pixels) => pixels.alias();
+    public override Tensor Encode(Tensor values) => values.alias();
 
-    /// <summary>Latents to pixels [.., 3, H, W], clamped to [−1, 1].</summary>
-    public static Tensor Decode(Tensor latents) => latents.Clamp(-1, 1);
+    public override Tensor Decode(Tensor latents) => latents.Clamp(-1, 1);
 }

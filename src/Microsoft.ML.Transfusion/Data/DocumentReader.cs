@@ -7,18 +7,18 @@ namespace Microsoft.ML.Transfusion.Data;
 
 /// <param name="name">What messages call the view: training data or validation set.</param>
 /// <param name="cache">Takes what is read; it must outlive the documents.</param>
-internal sealed class DocumentReader(IHost host, IChannel channel, IReadOnlyList<InputColumn> columns, TransfusionTrainer.Options options, DataCache cache, string name)
+internal sealed class DocumentReader(IHost host, IChannel channel, IReadOnlyList<InputColumn> columns, TransfusionTrainer.Options options, TransfusionConfig config, DataCache cache, string name)
 {
     private const int NamedAtMost = 20;                            // unreadable pictures that get a line each
 
     /// <summary>Reads every row that has at least one value.</summary>
-    /// <exception cref="InvalidOperationException">No row is left, or a picture is unreadable and the options say error.</exception>
+    /// <exception cref="InvalidOperationException">No row is left, or a picture is unreadable and the options say error, or a vector has values that are no numbers.</exception>
     public RowDocuments Read(IDataView view)
     {
-        var documents = new RowDocuments(options, cache);
+        var documents = new RowDocuments(config, cache);
         List<DataViewSchema.Column> names = [.. view.Schema.Where(column => !column.IsHidden && column.Type is TextDataViewType)];
         using DataViewRowCursor cursor = view.GetRowCursor(columns.Select(column => view.Schema[column.Name]).Union(names));
-        List<(InputColumn Column, Func<RowPart?> Read)> readers = [.. columns.Select(column => (column, PartReader.Create(cursor, column, options.Image)))];
+        List<(InputColumn Column, Func<RowPart?> Read)> readers = [.. columns.Select(column => (column, PartReader.Create(cursor, column, config)))];
         long rows = 0, empty = 0, unreadable = 0;
         for (; cursor.MoveNext(); rows++)
         {
@@ -53,10 +53,10 @@ internal sealed class DocumentReader(IHost host, IChannel channel, IReadOnlyList
                 if (read() is { } part)
                     parts.Add(part);
             }
-            catch (Exception exception) when (column.IsImage && exception is not (OperationCanceledException or OutOfMemoryException))
+            catch (Exception exception) when (!column.IsText && exception is not (OperationCanceledException or OutOfMemoryException))
             {
-                parts.ForEach(part => part.Pixels?.Dispose());
-                return new Failure(column.Name, exception);
+                parts.ForEach(part => part.Values?.Dispose());
+                return new Failure(column, exception);
             }
         }
         return null;
@@ -64,7 +64,9 @@ internal sealed class DocumentReader(IHost host, IChannel channel, IReadOnlyList
 
     private void Skip(Failure failure, string row, long before)
     {
-        string message = $"{row}: the picture in column '{failure.Column}' could not be read: {failure.Exception.Message}";
+        if (failure.Column.IsVector)
+            throw host.Process(new InvalidOperationException($"{row}: {failure.Exception.Message}", failure.Exception));
+        string message = $"{row}: the picture in column '{failure.Column.Name}' could not be read: {failure.Exception.Message}";
         if (options.UnreadableImages == UnreadableImages.Error)
             throw host.Process(new InvalidOperationException($"{message} Set UnreadableImages to Skip to train without such rows.", failure.Exception));
         if (before < NamedAtMost)
@@ -82,5 +84,5 @@ internal sealed class DocumentReader(IHost host, IChannel channel, IReadOnlyList
         }));
     }
 
-    private sealed record Failure(string Column, Exception Exception);
+    private sealed record Failure(InputColumn Column, Exception Exception);
 }

@@ -8,6 +8,7 @@ namespace Microsoft.ML.Transfusion.Data;
 
 internal sealed class OutputBatch : IDisposable
 {
+    private readonly TransfusionConfig _config;
     private readonly ComputeOutputs _compute;
     private readonly Dictionary<InputColumn, (Func<RowPart?> Read, List<RowPart?> Values)> _inputs = [];
     private readonly Dictionary<OutputColumn, object?[]> _results = [];
@@ -15,11 +16,11 @@ internal sealed class OutputBatch : IDisposable
 
     /// <param name="row">The row or cursor that inputs are read from.</param>
     /// <param name="outputs">The outputs that may be asked for.</param>
-    public OutputBatch(DataViewRow row, IEnumerable<OutputColumn> outputs, ImageCodecConfig size, ComputeOutputs compute)
+    public OutputBatch(DataViewRow row, IEnumerable<OutputColumn> outputs, TransfusionConfig config, ComputeOutputs compute)
     {
-        _compute = compute;
+        (_config, _compute) = (config, compute);
         foreach (InputColumn column in outputs.SelectMany(output => output.Inputs).Distinct())
-            _inputs.Add(column, (PartReader.Create(row, column, size), []));
+            _inputs.Add(column, (PartReader.Create(row, column, config), []));
     }
 
     /// <summary>Takes in the current row.</summary>
@@ -36,11 +37,11 @@ internal sealed class OutputBatch : IDisposable
         foreach ((_, List<RowPart?> values) in _inputs.Values)
         {
             foreach (RowPart? part in values)
-                part?.Pixels?.Dispose();
+                part?.Values?.Dispose();
             values.Clear();
         }
-        foreach (Tensor pixels in _results.Values.SelectMany(values => values).OfType<Tensor>())
-            pixels.Dispose();
+        foreach (Tensor values in _results.Values.SelectMany(results => results).OfType<Tensor>())
+            values.Dispose();
         _results.Clear();
         _count = 0;
     }
@@ -57,8 +58,9 @@ internal sealed class OutputBatch : IDisposable
         {
             TransfusionScore score => [score.LanguageLoss, score.DiffusionLoss, score.TokenCount],
             float[] probabilities => probabilities,
+            Tensor values => values.data<float>().ToArray(),
             _ when output.Kind == OutputKind.Score => [float.NaN, float.NaN, 0],
-            _ => [.. Enumerable.Repeat(float.NaN, output.Candidates!.Count)],
+            _ => [.. Enumerable.Repeat(float.NaN, output.Candidates?.Count ?? _config.Vector!.NumberOfValues)],
         }, ref value)),
     };
 

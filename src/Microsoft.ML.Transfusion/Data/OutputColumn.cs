@@ -14,10 +14,16 @@ internal enum OutputKind
 
     /// <summary>How probable each of the given candidates is as the caption of the input picture.</summary>
     Rank,
+
+    /// <summary>A vector that continues the inputs.</summary>
+    Vector,
 }
 
-/// <summary>A column of text or pictures that documents are made of.</summary>
-internal sealed record InputColumn(string Name, bool IsImage);
+/// <summary>A column of text, pictures or vectors that documents are made of.</summary>
+internal sealed record InputColumn(string Name, bool IsImage, bool IsVector = false)
+{
+    internal bool IsText => !IsImage && !IsVector;
+}
 
 /// <param name="Candidates">The captions that <see cref="OutputKind.Rank"/> is about; null for others.</param>
 internal sealed record OutputColumn(string Name, OutputKind Kind, IReadOnlyList<InputColumn> Inputs, IReadOnlyList<string>? Candidates = null);
@@ -29,21 +35,22 @@ internal sealed record ScoringConfig(IReadOnlyList<OutputColumn> Outputs, Genera
     public const int DefaultBatchSize = 32;
 
     /// <summary>
-    /// The outputs of a model trained on documents of these columns. A text and an image, in any order, give each other. Of longer documents
-    /// the last column is generated from those before it. All columns together are scored.
+    /// The outputs of a model trained on documents of these columns. A text and an image or a vector, in any order, give each other. Of longer
+    /// documents the last column is generated from those before it. All columns together are scored.
     /// </summary>
-    public static IReadOnlyList<OutputColumn> OutputsOf(IReadOnlyList<InputColumn> document, string textName, string imageName, string scoreName)
+    public static IReadOnlyList<OutputColumn> OutputsOf(IReadOnlyList<InputColumn> document, string textName, string imageName, string vectorName, string scoreName)
     {
         var score = new OutputColumn(scoreName, OutputKind.Score, document);
         OutputColumn Text(params IReadOnlyList<InputColumn> inputs) => new(textName, OutputKind.Text, inputs);
-        OutputColumn Image(params IReadOnlyList<InputColumn> inputs) => new(imageName, OutputKind.Image, inputs);
+        OutputColumn Draw(InputColumn what, params IReadOnlyList<InputColumn> inputs) =>
+            what.IsVector ? new(vectorName, OutputKind.Vector, inputs) : new(imageName, OutputKind.Image, inputs);
         return document switch
         {
-            [{ IsImage: true }] => [score],
-            [{ IsImage: false }] => [Text(document), score],
-            [{ IsImage: false } text, { IsImage: true } image] => [Text(image), Image(text), score],
-            [{ IsImage: true } image, { IsImage: false } text] => [Text(image), Image(text), score],
-            [.., { IsImage: true }] => [Image([.. document.SkipLast(1)]), score],
+            [{ IsText: false }] => [score],
+            [{ IsText: true }] => [Text(document), score],
+            [{ IsText: true } text, { IsText: false } image] => [Text(image), Draw(image, text), score],
+            [{ IsText: false } image, { IsText: true } text] => [Text(image), Draw(image, text), score],
+            [.., { IsText: false } last] => [Draw(last, [.. document.SkipLast(1)]), score],
             [.., _] => [Text([.. document.SkipLast(1)]), score],
             [] => throw new ArgumentException("A document has at least one column.", nameof(document)),
         };

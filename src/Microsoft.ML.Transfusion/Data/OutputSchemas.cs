@@ -14,7 +14,7 @@ internal static class OutputSchemas
     private const string SlotNames = "SlotNames";                  // ML.NET's name for this annotation
     public const string GeneratedFrom = "GeneratedFrom";           // the input columns' names, separated by commas
 
-    /// <summary>Names of the elements of a vector output; null: the output is no vector.</summary>
+    /// <summary>Names of the elements of a score; null: the output is none.</summary>
     public static IReadOnlyList<string>? SlotsOf(OutputColumn output) => output.Kind switch
     {
         OutputKind.Score => ScoreSlots,
@@ -25,17 +25,17 @@ internal static class OutputSchemas
     private static VectorDataViewType SlotNamesType(int count) => new(TextDataViewType.Instance, count);
 
     /// <summary>The input's columns, at their indices, and the outputs after them.</summary>
-    public static DataViewSchema Append(DataViewSchema input, IReadOnlyList<OutputColumn> outputs, ImageCodecConfig size)
+    public static DataViewSchema Append(DataViewSchema input, IReadOnlyList<OutputColumn> outputs, TransfusionConfig config)
     {
         var schema = new DataViewSchema.Builder();
         schema.AddColumns(input);
         foreach (OutputColumn output in outputs)
-            schema.AddColumn(output.Name, TypeOf(output, size), Annotations(output));
+            schema.AddColumn(output.Name, TypeOf(output, config), Annotations(output));
         return schema.ToSchema();
     }
 
     /// <summary>The input's columns and the outputs; an output replaces an input column of its name.</summary>
-    public static SchemaShape Append(SchemaShape input, IReadOnlyList<OutputColumn> outputs, ImageCodecConfig size)
+    public static SchemaShape Append(SchemaShape input, IReadOnlyList<OutputColumn> outputs, TransfusionConfig config)
     {
         Dictionary<string, SchemaShape.Column> columns = new(StringComparer.Ordinal);
         foreach (SchemaShape.Column column in input)
@@ -43,17 +43,20 @@ internal static class OutputSchemas
         foreach (OutputColumn output in outputs)
         {
             SchemaShape.Column from = MLNetInternals.Column(GeneratedFrom, TextDataViewType.Instance);
+            // A shape tells vectors from single values, and says nothing of their size, which the data will decide.
+            DataViewType type = output.Kind == OutputKind.Vector ? new VectorDataViewType(NumberDataViewType.Single, 1) : TypeOf(output, config);
             columns[output.Name] = SlotsOf(output) is { } slots
-                ? MLNetInternals.Column(output.Name, TypeOf(output, size), from, MLNetInternals.Column(SlotNames, SlotNamesType(slots.Count)))
-                : MLNetInternals.Column(output.Name, TypeOf(output, size), from);
+                ? MLNetInternals.Column(output.Name, type, from, MLNetInternals.Column(SlotNames, SlotNamesType(slots.Count)))
+                : MLNetInternals.Column(output.Name, type, from);
         }
         return new SchemaShape(columns.Values);
     }
 
-    private static DataViewType TypeOf(OutputColumn output, ImageCodecConfig size) => output.Kind switch
+    private static DataViewType TypeOf(OutputColumn output, TransfusionConfig config) => output.Kind switch
     {
         OutputKind.Text => TextDataViewType.Instance,
-        OutputKind.Image => new ImageDataViewType(size.ImageHeight, size.ImageWidth),
+        OutputKind.Image => new ImageDataViewType(config.Image.ImageHeight, config.Image.ImageWidth),
+        OutputKind.Vector => new VectorDataViewType(NumberDataViewType.Single, config.Vector!.Shape.ToArray()),
         _ => new VectorDataViewType(NumberDataViewType.Single, SlotsOf(output)!.Count),
     };
 

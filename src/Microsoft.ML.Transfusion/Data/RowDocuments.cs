@@ -9,9 +9,10 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion.Data;
 
-internal sealed class RowDocuments(TransfusionTrainer.Options options, DataCache cache)
+internal sealed class RowDocuments(TransfusionConfig config, DataCache cache)
 {
     private readonly List<long> _rows = [];
+    private readonly ChannelStatistics _statistics = new(config.Grid.Channels);
 
     public int Count => _rows.Count;
 
@@ -22,6 +23,10 @@ internal sealed class RowDocuments(TransfusionTrainer.Options options, DataCache
         where part.Kind == StoredPartKind.Text
         select TextOf(part);
 
+    /// <summary>The configuration of what was read: with the statistics of its vectors, if it has any.</summary>
+    public TransfusionConfig Measured => config.Vector is not { } vector ? config
+        : config with { Vector = vector with { Mean = _statistics.Mean, StandardDeviation = _statistics.StandardDeviation } };
+
     /// <summary>Takes over the parts: pixels become latents and are disposed.</summary>
     public void Add(long row, IReadOnlyList<RowPart> parts)
     {
@@ -30,21 +35,22 @@ internal sealed class RowDocuments(TransfusionTrainer.Options options, DataCache
             long address = StoredRow.Allocate(cache, row, parts.Count);
             Span<StoredPart> stored = StoredRow.Parts(cache, address);
             for (int i = 0; i < parts.Count; i++)
-                stored[i] = parts[i].Text is { } text ? Store(text) : Store(parts[i].Pixels!);
+                stored[i] = parts[i].Text is { } text ? Store(text) : Store(parts[i].Values!);
             _rows.Add(address);
         }
         finally
         {
             foreach (RowPart part in parts)
-                part.Pixels?.Dispose();
+                part.Values?.Dispose();
         }
     }
 
     /// <summary>Cuts the texts into tokens, which take their place. The documents live as long as the cache.</summary>
     /// <exception cref="InvalidOperationException">A document is longer than the network's context.</exception>
-    public IReadOnlyList<Document> Encode(TextTokenizer tokenizer, IExceptionContext context)
+    /// <param name="codec">Makes latents of vectors.</param>
+    public IReadOnlyList<Document> Encode(TextTokenizer tokenizer, LatentCodec codec, IExceptionContext context)
     {
-        var documents = new StoredDocuments(cache, _rows, [PixelCodec.Channels, options.Image.ImageHeight, options.Image.ImageWidth]);
+        var documents = new StoredDocuments(cache, _rows, config.Grid.LatentShape, codec);
         for (int row = 0; row < _rows.Count; row++)
         {
             foreach (ref StoredPart part in StoredRow.Parts(cache, _rows[row]))
@@ -68,10 +74,15 @@ internal sealed class RowDocuments(TransfusionTrainer.Options options, DataCache
         return new StoredPart(address, tokens.Length, StoredPartKind.Tokens);
     }
 
-    private StoredPart Store(Tensor pixels)
+    /// <summary>Pixels are their own latents; vectors become latents when all are read and measured.</summary>
+    private StoredPart Store(Tensor values)
     {
-        using Tensor latents = PixelCodec.Encode(pixels);
-        long address = StoredLatents.Write(latents, cache, out bool is8Bit);
+        if (config.Vector is not null)
+        {
+            _statistics.Add(values);
+            return new StoredPart(StoredLatents.WriteExact(values, cache), 0, StoredPartKind.Vector);
+        }
+        long address = StoredLatents.Write(values, cache, out bool is8Bit);
         return new StoredPart(address, 0, is8Bit ? StoredPartKind.Image8Bit : StoredPartKind.Image16Bit);
     }
 
@@ -79,12 +90,12 @@ internal sealed class RowDocuments(TransfusionTrainer.Options options, DataCache
 
     private void CheckLength(Document document, long row, IExceptionContext context)
     {
-        int length = SequenceBatch.LengthOf(document.Parts, options.Image.PatchCount), limit = options.Transformer.MaxSequenceLength;
+        int length = SequenceBatch.LengthOf(document.Parts, config.Grid.PatchCount), limit = config.Transformer.MaxSequenceLength;
         if (length <= limit)
             return;
         int images = document.Parts.OfType<ImagePart>().Count(), tokens = document.Parts.OfType<TextPart>().Sum(part => part.TokenIds.Length);
-        throw context.Process(new InvalidOperationException($"Row {row} takes {length} positions ({tokens} text tokens and {images} images of "
-            + $"{options.Image.PatchCount} patches, with special tokens), more than Transformer.MaxSequenceLength, {limit}. Raise that, shorten the text, "
-            + "train a larger vocabulary, or take smaller images or larger patches."));
+        throw context.Process(new InvalidOperationException($"Row {row} takes {length} positions ({tokens} text tokens and {images} {(config.Vector is null ? "images" : "vectors")} of "
+            + $"{config.Grid.PatchCount} patches, with special tokens), more than Transformer.MaxSequenceLength, {limit}. Raise that, shorten the text, "
+            + "train a larger vocabulary, or take larger patches."));
     }
 }

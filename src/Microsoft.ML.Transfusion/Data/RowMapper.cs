@@ -8,14 +8,14 @@ namespace Microsoft.ML.Transfusion.Data;
 internal sealed class RowMapper : IRowToRowMapper
 {
     private readonly IReadOnlyList<OutputColumn> _outputs;
-    private readonly ImageCodecConfig _size;
+    private readonly TransfusionConfig _config;
     private readonly ComputeOutputs _compute;
 
-    public RowMapper(IHost host, DataViewSchema input, ScoringConfig scoring, ImageCodecConfig size, ComputeOutputs compute)
+    public RowMapper(IHost host, DataViewSchema input, ScoringConfig scoring, TransfusionConfig config, ComputeOutputs compute)
     {
-        (Host, InputSchema, BatchSize, _size, _compute) = (host, input, scoring.BatchSize, size, compute);
-        _outputs = new ColumnTypes(host, input).Available(scoring.Outputs);
-        OutputSchema = OutputSchemas.Append(input, _outputs, size);
+        (Host, InputSchema, BatchSize, _config, _compute) = (host, input, scoring.BatchSize, config, compute);
+        _outputs = new ColumnTypes(host, input).Available(scoring.Outputs, config.Vector);
+        OutputSchema = OutputSchemas.Append(input, _outputs, config);
     }
 
     public IHost Host { get; }
@@ -39,7 +39,7 @@ internal sealed class RowMapper : IRowToRowMapper
 
     public List<OutputColumn> ActiveOutputs(bool[] active) => [.. _outputs.Where((_, at) => active[InputSchema.Count + at])];
 
-    public OutputBatch CreateBatch(DataViewRow input, List<OutputColumn> outputs) => new(input, outputs, _size, _compute);
+    public OutputBatch CreateBatch(DataViewRow input, List<OutputColumn> outputs) => new(input, outputs, _config, _compute);
 
     public IEnumerable<DataViewSchema.Column> GetDependencies(IEnumerable<DataViewSchema.Column> dependingColumns) => InputsFor(Active(dependingColumns));
 

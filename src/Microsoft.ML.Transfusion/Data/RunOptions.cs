@@ -31,7 +31,7 @@ internal static class RunOptions
     {
         SortedDictionary<string, string> values = new(StringComparer.Ordinal)
         {
-            ["ColumnNames"] = string.Join(", ", columns.Select(column => $"{column.Name} ({(column.IsImage ? "image" : "text")})")),
+            ["ColumnNames"] = string.Join(", ", columns.Select(column => $"{column.Name} ({(column.IsText ? "text" : column.IsVector ? "vector" : "image")})")),
             ["Tokenizer"] = vocabulary is null ? $"trained on the text, {options.Tokenizer.VocabularySize} tokens" : $"ready, fingerprint {Fingerprint.Of(vocabulary.Save())}",
             [nameof(options.Precision)] = $"{precision}",
             [nameof(options.HorizontalFlip)] = $"{options.HorizontalFlip}",
@@ -55,6 +55,7 @@ internal static class RunOptions
         AddAll(values, "Transformer", JsonSerializer.SerializeToNode(config.Transformer, Json));
         AddAll(values, "Diffusion", JsonSerializer.SerializeToNode(config.Diffusion, Json));
         AddAll(values, "Image", JsonSerializer.SerializeToNode(config.Image, Json));
+        AddAll(values, "Vector", JsonSerializer.SerializeToNode(config.Vector, Json));
         AddAll(values, "Optimizer", JsonSerializer.SerializeToNode(optimizer, Json));
         foreach (string name in Free)
             values.Remove(name);

@@ -1,12 +1,15 @@
 // The documents of a DataCache as a list: each is made anew when it is asked for, and its images when their latents are.
+using Microsoft.ML.Transfusion.Codecs;
 using Microsoft.ML.Transfusion.Sequences;
+using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion.Data;
 
 /// <param name="cache">Holds the parts.</param>
 /// <param name="rows">Addresses of the documents' parts.</param>
 /// <param name="latentShape">Of every image: [C, H, W].</param>
-internal sealed class StoredDocuments(DataCache cache, List<long> rows, long[] latentShape) : IReadOnlyList<Document>
+/// <param name="codec">Makes latents of vectors.</param>
+internal sealed class StoredDocuments(DataCache cache, List<long> rows, long[] latentShape, LatentCodec codec) : IReadOnlyList<Document>
 {
     public int Count => rows.Count;
 
@@ -26,7 +29,14 @@ internal sealed class StoredDocuments(DataCache cache, List<long> rows, long[] l
 
     System.Collections.IEnumerator System.Collections.IEnumerable.GetEnumerator() => GetEnumerator();
 
-    private DocumentPart ToPart(StoredPart part) => part.Kind == StoredPartKind.Tokens
-        ? new TextPart(cache.At<int>(part.Address, part.Length).ToArray())
-        : new ImagePart(() => StoredLatents.Read(cache, part.Address, part.Kind == StoredPartKind.Image8Bit, latentShape));
+    private DocumentPart ToPart(StoredPart part) => part.Kind switch
+    {
+        StoredPartKind.Tokens => new TextPart(cache.At<int>(part.Address, part.Length).ToArray()),
+        StoredPartKind.Vector => new ImagePart(() =>
+        {
+            using Tensor values = StoredLatents.ReadExact(cache, part.Address, latentShape);
+            return codec.Encode(values);
+        }),
+        _ => new ImagePart(() => StoredLatents.Read(cache, part.Address, part.Kind == StoredPartKind.Image8Bit, latentShape)),
+    };
 }

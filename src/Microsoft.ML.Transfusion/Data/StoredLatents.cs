@@ -50,6 +50,22 @@ internal static class StoredLatents
         return latents;
     }
 
+    /// <summary>All 32 bits of every value, whose range nobody knows.</summary>
+    /// <returns>Where they are.</returns>
+    public static long WriteExact(Tensor values, DataCache cache)
+    {
+        values.bytes.CopyTo(cache.Allocate(values.bytes.Length, out long address));
+        return address;
+    }
+
+    /// <summary>A new 32-bit tensor in the caller's dispose scope.</summary>
+    public static Tensor ReadExact(DataCache cache, long address, ReadOnlySpan<long> shape)
+    {
+        Tensor values = empty(shape, dtype: ScalarType.Float32, device: CPU);
+        cache.At(address, values.bytes.Length).CopyTo(values.bytes);
+        return values;
+    }
+
     private static bool TryRound(ReadOnlySpan<float> values, Span<byte> levels)
     {
         for (int i = 0; i < values.Length; i++)

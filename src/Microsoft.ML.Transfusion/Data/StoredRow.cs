@@ -9,10 +9,11 @@ internal enum StoredPartKind
     Tokens,
     Image8Bit,
     Image16Bit,
+    Vector,
 }
 
 /// <param name="Address">Where the contents are.</param>
-/// <param name="Length">Of a text its bytes in UTF-8, of tokens their number; of an image 0, since all have one size.</param>
+/// <param name="Length">Of a text its bytes in UTF-8, of tokens their number; of an image or a vector 0, since all have one size.</param>
 /// <param name="Kind">What the contents are.</param>
 internal readonly record struct StoredPart(long Address, int Length, StoredPartKind Kind);
 

@@ -2,7 +2,6 @@
 // Every random number of it follows from the generation's own seed and the row, so that training goes the same way with and without.
 using Microsoft.ML.Data;
 using Microsoft.ML.Runtime;
-using Microsoft.ML.Transfusion.Codecs;
 using Microsoft.ML.Transfusion.Imaging;
 using Microsoft.ML.Transfusion.Sequences;
 using static TorchSharp.torch;
@@ -56,7 +55,7 @@ internal sealed class TrainingPreview
         return [.. pairs.Select((pair, row) => new TrainingSample
         {
             Caption = prompts[row],
-            Image = ImageTensors.ToImage(PixelCodec.Decode(pair.Image.Latents)),
+            Image = ImageTensors.ToImage(model.Codec.Decode(pair.Image.Latents)),
             GeneratedCaption = captions[row],
             GeneratedImage = ToImage(drawn[row]),
         })];

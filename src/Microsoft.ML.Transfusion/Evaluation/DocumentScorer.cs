@@ -34,7 +34,7 @@ internal static class DocumentScorer
     {
         using var scope = NewDisposeScope();
         using SequenceBatch batch = Layout(documents, imageFirst: true, config, special);
-        Tensor? losses = TransfusionLoss.Compute(network, diffusion, batch, config.Image, Draw(batch, timestep: 0, noisy: false)).LanguageLoss;
+        Tensor? losses = TransfusionLoss.Compute(network, diffusion, batch, config.Grid, Draw(batch, timestep: 0, noisy: false)).LanguageLoss;
         float[] ofTokens = losses?.cpu().data<float>().ToArray() ?? [];
         var result = new float[documents.Count];
         for (int row = 0, at = 0; row < documents.Count; at += batch.TargetsOfRow[row++])
@@ -52,7 +52,7 @@ internal static class DocumentScorer
         {
             using var scope = NewDisposeScope();
             int timestep = (2 * level + 1) * config.Diffusion.NumberOfTrainTimesteps / (2 * NoiseLevels);      // the middle of each quarter
-            float[] losses = TransfusionLoss.Compute(network, diffusion, batch, config.Image, Draw(batch, timestep, noisy: true)).DiffusionLoss!.cpu().data<float>().ToArray();
+            float[] losses = TransfusionLoss.Compute(network, diffusion, batch, config.Grid, Draw(batch, timestep, noisy: true)).DiffusionLoss!.cpu().data<float>().ToArray();
             for (int image = 0; image < losses.Length; image++)
                 sums[batch.RowOfImage[image]] += losses[image];
         }
@@ -81,6 +81,6 @@ internal static class DocumentScorer
         };
         ArrangedDocument Arrange(Document document) =>
             Arrangement.AsIs(document, config.Diffusion) with { HasLanguageLoss = document.Parts.Any(part => part is TextPart) };
-        return SequenceBatch.Create([.. documents.Select(document => Arrange(Turn(document)))], special, config.Image.PatchCount);
+        return SequenceBatch.Create([.. documents.Select(document => Arrange(Turn(document)))], special, config.Grid.PatchCount);
     }
 }

@@ -29,14 +29,14 @@ internal static class ValidationScorer
         {
             using var scope = NewDisposeScope();
             using SequenceBatch read = DocumentScorer.Layout(chunk, imageFirst: true, config, special), drawn = DocumentScorer.Layout(chunk, imageFirst: false, config, special);
-            language += TransfusionLoss.Compute(network, diffusion, read, config.Image, DocumentScorer.Draw(read, timestep: 0, noisy: false)).LanguageLoss?.sum().AsDouble() ?? 0;
+            language += TransfusionLoss.Compute(network, diffusion, read, config.Grid, DocumentScorer.Draw(read, timestep: 0, noisy: false)).LanguageLoss?.sum().AsDouble() ?? 0;
             tokens += read.Targets.shape[0];
             images += drawn.MaxTimesteps.Length;
             for (int level = 0; level < Spreads.Length && drawn.Images is not null; level++)
             {
                 (int timestep, double weight) = TimestepOf(Spreads[level], diffusion, config.Diffusion);
                 NoiseDraw? draw = DocumentScorer.Draw(drawn, timestep, noisy: true);
-                errors[level] += weight * TransfusionLoss.Compute(network, diffusion, drawn, config.Image, draw).DiffusionLoss!.sum().AsDouble();
+                errors[level] += weight * TransfusionLoss.Compute(network, diffusion, drawn, config.Grid, draw).DiffusionLoss!.sum().AsDouble();
             }
         }
         return new TransfusionValidationMetrics

@@ -12,22 +12,20 @@ namespace Microsoft.ML.Transfusion.Generation;
 internal sealed class DenoisingImages : IDisposable
 {
     private readonly DiffusionProcess _diffusion;
-    private readonly ImageCodecConfig _image;
+    private readonly PatchGrid _grid;
     private readonly GenerationOptions _options;
     private readonly IReadOnlyList<GenerationRow> _rows;
     private readonly IReadOnlyList<RowCache?> _unconditional;
     private readonly DiffusionSampler _sampler;
-    private readonly long[] _shape;                         // [C, H, W]
     private Tensor _sample;                                 // [N, C, H, W]
     private int _step;
     private List<(int Row, RowPass Conditional, RowPass? Unconditional)> _passes = [];
 
     /// <param name="rows">Rows with equal settings, whose caches end in BOI.</param>
     /// <param name="unconditional">What guidance leads away from, one for each row and owned by this; null where there is no guidance.</param>
-    public DenoisingImages(IReadOnlyList<GenerationRow> rows, IReadOnlyList<RowCache?> unconditional, DiffusionProcess diffusion, ImageCodecConfig image, int channels, double sampleBound)
+    public DenoisingImages(IReadOnlyList<GenerationRow> rows, IReadOnlyList<RowCache?> unconditional, DiffusionProcess diffusion, PatchGrid grid, double sampleBound)
     {
-        (_rows, _unconditional, _diffusion, _image, _options) = (rows, unconditional, diffusion, image, rows[0].Request.Options);
-        _shape = [channels, image.ImageHeight, image.ImageWidth];
+        (_rows, _unconditional, _diffusion, _grid, _options) = (rows, unconditional, diffusion, grid, rows[0].Request.Options);
         _sampler = diffusion.CreateSampler(_options, sampleBound);
         using var scope = NewDisposeScope();
         Tensor sample = Noise();
@@ -57,7 +55,7 @@ internal sealed class DenoisingImages : IDisposable
         {
             if (_rows[row].HasEnded)
                 continue;
-            PassPart part = PassPart.Image(patches[row], _image.PatchCount, timestep);
+            PassPart part = PassPart.Image(patches[row], _grid.PatchCount, timestep);
             RowPass Pass(RowCache cache) => new(cache, [part], PassResult.Patches, Keeps: false);
             _passes.Add((row, Pass(_rows[row].Cache!), guides && _unconditional[row] is { } cache ? Pass(cache) : null));
         }
@@ -131,7 +129,7 @@ internal sealed class DenoisingImages : IDisposable
     private Tensor Noise()
     {
         using var scope = NewDisposeScope();
-        return stack([.. _rows.Select(row => randn(_shape, generator: row.Random))]).to(_diffusion.Device).MoveToOuterDisposeScope();
+        return stack([.. _rows.Select(row => randn(_grid.LatentShape, generator: row.Random))]).to(_diffusion.Device).MoveToOuterDisposeScope();
     }
 
     private Tensor Sources() => stack([.. _rows.Select(row => row.Request.Start!.Latents)]).to(_diffusion.Device);
@@ -141,7 +139,7 @@ internal sealed class DenoisingImages : IDisposable
     private unsafe float[][] ToPatches(Tensor images)
     {
         using var scope = NewDisposeScope();
-        Tensor patches = Patches.Patchify(images, _image.PatchSize).cpu().contiguous();
+        Tensor patches = _grid.Patchify(images).cpu().contiguous();
         int size = (int)(patches.NumberOfElements / _rows.Count);
         float* values = (float*)CpuKernel.Pointer(patches);
         float[][] rows = new float[_rows.Count][];
@@ -154,11 +152,11 @@ internal sealed class DenoisingImages : IDisposable
     private Tensor ToImages(Func<(int Row, RowPass Conditional, RowPass? Unconditional), float[]> result)
     {
         using var scope = NewDisposeScope();
-        int size = (int)(_shape[0] * _shape[1] * _shape[2]);
+        int size = _grid.PatchCount * _grid.PatchVectorSize;
         float[] values = new float[_rows.Count * size];
         foreach (var pass in _passes)
             result(pass).CopyTo(values, pass.Row * size);
-        Tensor patches = tensor(values, [_rows.Count, _image.PatchCount, size / _image.PatchCount]);
-        return Patches.Unpatchify(patches, _image.PatchSize, _image.ImageHeight, _image.ImageWidth).to(_diffusion.Device).MoveToOuterDisposeScope();
+        Tensor patches = tensor(values, [_rows.Count, _grid.PatchCount, _grid.PatchVectorSize]);
+        return _grid.Unpatchify(patches).to(_diffusion.Device).MoveToOuterDisposeScope();
     }
 }

@@ -13,7 +13,6 @@ namespace Microsoft.ML.Transfusion.Generation;
 /// <summary>Not for several threads at once: <see cref="GenerationQueue"/> is.</summary>
 internal sealed class SequenceGenerator(IInferenceNetwork network, TransfusionConfig config, SpecialTokens special, int vocabularySize, DiffusionProcess diffusion) : IDisposable
 {
-    private const double PixelBound = 1;
     private readonly List<GenerationRow> _rows = [];
     private readonly List<DenoisingImages> _images = [];
     private readonly bool[] _textTokens = Allow(special, vocabularySize, special.EndOfSequence);
@@ -26,12 +25,12 @@ internal sealed class SequenceGenerator(IInferenceNetwork network, TransfusionCo
     /// <exception cref="ArgumentException">The prompt leaves no room in the context.</exception>
     public GenerationRow CreateRow(RowRequest request)
     {
-        int length = SequenceBatch.LengthOf(request.Prompt.Parts, config.Image.PatchCount) - 1, most = config.Transformer.MaxSequenceLength;
-        int needed = length + (request.Mode == RowMode.Image ? config.Image.PatchCount + 1 : 0);
+        int length = SequenceBatch.LengthOf(request.Prompt.Parts, config.Grid.PatchCount) - 1, most = config.Transformer.MaxSequenceLength;
+        int needed = length + (request.Mode == RowMode.Image ? config.Grid.PatchCount + 1 : 0);
         if (needed > most)
             throw new ArgumentException($"The prompt takes {length} positions{(needed > length ? $", a picture {needed - length} more" : "")}; the model's context has {most} "
                 + $"({nameof(TransformerConfig.MaxSequenceLength)}). Shorten the prompt.", nameof(request));
-        return new(request, special, config.Image.PatchCount, most);
+        return new(request, special, config.Grid.PatchCount, most);
     }
 
     /// <summary>The row takes part from the next step on; it is disposed once it has ended.</summary>
@@ -137,42 +136,45 @@ internal sealed class SequenceGenerator(IInferenceNetwork network, TransfusionCo
     private void BeginImages(List<GenerationRow> rows)
     {
         foreach (IGrouping<object, GenerationRow> alike in rows.GroupBy(row => DenoisingImages.Settings(row.Request)))
-            _images.Add(new DenoisingImages([.. alike], Unconditional([.. alike]), diffusion, config.Image, Codecs.PixelCodec.Channels, PixelBound));
+            _images.Add(new DenoisingImages([.. alike], Unconditional([.. alike]), diffusion, config.Grid, config.SampleBound));
     }
 
-    /// <summary>What guidance leads away from: for each row, BOS and its negative prompt and BOI.</summary>
+    /// <summary>What guidance leads away from: for each row all before the image without its text, as training saw it now and then; or with its negative prompt instead.</summary>
     private RowCache?[] Unconditional(GenerationRow[] rows)
     {
-        if (rows[0].Request.Options.GuidanceScale == 1)
-            return new RowCache?[rows.Length];
-        if (_dropped is null && rows.Any(row => row.Request.NegativePrompt is null))
-            _dropped = Read([]);
         var caches = new RowCache?[rows.Length];
-        foreach (IGrouping<string, int> same in Enumerable.Range(0, rows.Length).GroupBy(row => string.Join(' ', rows[row].Request.NegativePrompt ?? [])))
+        if (rows[0].Request.Options.GuidanceScale == 1)
+            return caches;
+        ImagePart[][] images = [.. rows.Select(row => (ImagePart[])[.. row.Request.Prompt.Parts.Concat(row.Parts).OfType<ImagePart>()])];
+        // Rows without images before share what they lead away from.
+        foreach (IGrouping<string, int> same in Enumerable.Range(0, rows.Length).GroupBy(row => images[row].Length > 0 ? $"row {row}" : string.Join(' ', rows[row].Request.NegativePrompt ?? [])))
         {
-            int[]? negative = rows[same.First()].Request.NegativePrompt;
-            RowCache read = negative is null ? _dropped! : Read(negative);
+            int first = same.First();
+            int[] negative = rows[first].Request.NegativePrompt ?? [];
+            bool isKept = images[first].Length == 0 && negative.Length == 0;
+            RowCache read = isKept ? _dropped ??= ReadUnconditional([], []) : ReadUnconditional(images[first], negative);
             foreach (int row in same)
-                caches[row] = read.Clone(read.Length + config.Image.PatchCount);
-            if (negative is not null)
+                caches[row] = read.Clone(read.Length + config.Grid.PatchCount);
+            if (!isKept)
                 read.Dispose();
         }
         return caches;
     }
 
-    private RowCache Read(int[] negativePrompt)
+    private RowCache ReadUnconditional(ImagePart[] images, int[] negativePrompt)
     {
-        int[] tokens = [special.BeginOfSequence, .. negativePrompt, special.BeginOfImage];
-        RowCache cache = network.CreateCache(tokens.Length);
-        network.Run([new RowPass(cache, [PassPart.Tokens(tokens)], PassResult.None)]);
+        PassPart[] parts =
+        [
+            PassPart.Tokens(special.BeginOfSequence),
+            .. images.SelectMany(image => (PassPart[])[PassPart.Tokens(special.BeginOfImage), Clean(image.Latents), PassPart.Tokens(special.EndOfImage)]),
+            PassPart.Tokens([.. negativePrompt, special.BeginOfImage]),
+        ];
+        RowCache cache = network.CreateCache(parts.Sum(part => part.TokenIds?.Length ?? part.PatchCount));
+        network.Run([new RowPass(cache, parts, PassResult.None)]);
         return cache;
     }
 
-    private PassPart Clean(Tensor latents)
-    {
-        using var scope = NewDisposeScope();
-        return PassPart.Image(Patches.Patchify(latents.unsqueeze(0), config.Image.PatchSize).contiguous().data<float>().ToArray(), config.Image.PatchCount);
-    }
+    private PassPart Clean(Tensor latents) => PassPart.Image(config.Grid.PatchValues(latents), config.Grid.PatchCount);
 
     /// <summary>Rows whose prompts have one fingerprint share one pass over it.</summary>
     private static UInt128 Fingerprint(RowRequest request)

@@ -25,6 +25,6 @@ internal sealed partial class SequenceBatch
             Kept(ImagePositions.narrow(0, firstImage * patchCount, images * patchCount).Minus((long)firstRow * length)),
             Kept(TargetPositions.narrow(0, firstTarget, targets).Minus((long)firstRow * length)), Kept(Targets.narrow(0, firstTarget, targets)),
             MaxTimesteps[firstImage..(firstImage + images)],
-            [.. RowOfImage[firstImage..(firstImage + images)].Select(row => row - firstRow)], TargetsOfRow[firstRow..(firstRow + rows)], LanguageWeights[firstRow..(firstRow + rows)]);
+            [.. RowOfImage[firstImage..(firstImage + images)].Select(row => row - firstRow)], TargetsOfRow[firstRow..(firstRow + rows)], TargetWeights[firstTarget..(firstTarget + targets)]);
     }
 }

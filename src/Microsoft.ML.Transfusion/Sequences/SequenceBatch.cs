@@ -7,10 +7,10 @@ namespace Microsoft.ML.Transfusion.Sequences;
 internal sealed partial class SequenceBatch : IDisposable
 {
     private SequenceBatch(TransfusionMask mask, int rows, Tensor tokenIds, Tensor order, Tensor? images, Tensor imagePositions,
-        Tensor targetPositions, Tensor targets, int[] maxTimesteps, int[] rowOfImage, int[] targetsOfRow, double[] languageWeights)
+        Tensor targetPositions, Tensor targets, int[] maxTimesteps, int[] rowOfImage, int[] targetsOfRow, float[] targetWeights)
     {
         (Mask, Rows, TokenIds, Order, Images, ImagePositions) = (mask, rows, tokenIds, order, images, imagePositions);
-        (TargetPositions, Targets, MaxTimesteps, RowOfImage, TargetsOfRow, LanguageWeights) = (targetPositions, targets, maxTimesteps, rowOfImage, targetsOfRow, languageWeights);
+        (TargetPositions, Targets, MaxTimesteps, RowOfImage, TargetsOfRow, TargetWeights) = (targetPositions, targets, maxTimesteps, rowOfImage, targetsOfRow, targetWeights);
     }
 
     public TransfusionMask Mask { get; }
@@ -41,14 +41,20 @@ internal sealed partial class SequenceBatch : IDisposable
     /// <summary>For every image, one more than the largest timestep it may be noised with.</summary>
     public int[] MaxTimesteps { get; }
 
+    /// <summary>What the diffusion loss of every image counts: nothing where it is never noised, since a clean image teaches nothing of denoising.</summary>
+    public float[] ImageWeights => [.. MaxTimesteps.Select(limit => limit > 1 ? 1f : 0)];
+
+    /// <summary>Images that are noised.</summary>
+    public int NoisedImages => MaxTimesteps.Count(limit => limit > 1);
+
     /// <summary>The row every image stands in.</summary>
     public int[] RowOfImage { get; }
 
     /// <summary>How many of <see cref="Targets"/> belong to each row.</summary>
     public int[] TargetsOfRow { get; }
 
-    /// <summary>What the language loss of each row counts.</summary>
-    public double[] LanguageWeights { get; }
+    /// <summary>What the loss of each of <see cref="Targets"/> counts.</summary>
+    public float[] TargetWeights { get; }
 
     /// <param name="documents">One row each.</param>
     /// <param name="special">The vocabulary's special tokens.</param>
@@ -62,6 +68,7 @@ internal sealed partial class SequenceBatch : IDisposable
         int tokenCount = rows.Sum(row => row.Tokens.Count(id => id != Row.Patch) + length - row.Tokens.Count);
         List<long> ids = new(tokenCount), order = new(rows.Count * length), imagePositions = [], targetPositions = [], targets = [];
         var targetsOfRow = new int[rows.Count];
+        List<float> targetWeights = [];
         for (int row = 0, patches = 0; row < rows.Count; row++)
         {
             List<int> tokens = rows[row].Tokens;
@@ -79,6 +86,7 @@ internal sealed partial class SequenceBatch : IDisposable
                 {
                     targetPositions.Add(order.Count);
                     targets.Add(next);
+                    targetWeights.Add(rows[row].Weights[at + 1]);
                     targetsOfRow[row]++;
                 }
                 order.Add(ids.Count);
@@ -92,7 +100,7 @@ internal sealed partial class SequenceBatch : IDisposable
             images.Length == 0 ? null : stack(images).to(ScalarType.Float32).DetachFromDisposeScope(),
             ToTensor(imagePositions), ToTensor(targetPositions), ToTensor(targets),
             [.. documents.SelectMany(document => document.MaxTimesteps)],
-            [.. rows.SelectMany((row, at) => row.Images.Select(_ => at))], targetsOfRow, [.. documents.Select(document => document.LanguageWeight)]);
+            [.. rows.SelectMany((row, at) => row.Images.Select(_ => at))], targetsOfRow, [.. targetWeights]);
     }
 
     /// <summary>Mirrors all images of the marked rows, left to right.</summary>
@@ -124,24 +132,35 @@ internal sealed partial class SequenceBatch : IDisposable
         public Row(ArrangedDocument document, SpecialTokens special, int patchCount, bool endSequence)
         {
             Tokens.Add(special.BeginOfSequence);
-            foreach (DocumentPart part in document.Parts)
+            Weights.Add(1);
+            for (int at = 0; at < document.Parts.Count; at++)
             {
-                if (part is TextPart text)
+                if (document.Parts[at] is TextPart text)
                 {
-                    Tokens.AddRange(text.TokenIds);
+                    bool isPrompt = at + 1 < document.Parts.Count && document.Parts[at + 1] is ImagePart;
+                    Add(text.TokenIds, isPrompt ? document.PromptWeight : 1);
                     continue;
                 }
-                Tokens.Add(special.BeginOfImage);
+                Add([special.BeginOfImage], at > 0 && document.Parts[at - 1] is TextPart ? document.PromptWeight : 1);
                 Images.Add(new ImageSpan(Tokens.Count, patchCount));
-                Tokens.AddRange(Enumerable.Repeat(Patch, patchCount));
-                Tokens.Add(special.EndOfImage);
+                Add(Enumerable.Repeat(Patch, patchCount), 1);
+                Add([special.EndOfImage], 1);
             }
             if (endSequence)
-                Tokens.Add(special.EndOfSequence);
+                Add([special.EndOfSequence], 1);
         }
 
         public List<int> Tokens { get; } = [];
 
+        /// <summary>What the loss of each token counts.</summary>
+        public List<float> Weights { get; } = [];
+
         public List<ImageSpan> Images { get; } = [];
+
+        private void Add(IEnumerable<int> tokens, double weight)
+        {
+            Tokens.AddRange(tokens);
+            Weights.AddRange(Enumerable.Repeat((float)weight, Tokens.Count - Weights.Count));
+        }
     }
 }

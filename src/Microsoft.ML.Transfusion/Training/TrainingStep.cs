@@ -36,7 +36,7 @@ internal sealed class TrainingStep(TrainingState state, TransfusionConfig config
             norm = Gather(parameters);
             parameters.ForgetGradient();
         }
-        long tokens = batch.Sequences.Targets.shape[0], images = batch.Sequences.MaxTimesteps.Length;
+        long tokens = batch.Sequences.Targets.shape[0], images = batch.Sequences.NoisedImages;
         var result = new StepResult(tokens > 0 ? loss.Language / tokens : null, images > 0 ? loss.Diffusion / images : null, norm);
         if (loss.HasGradient && result.IsFinite)
             Update(learningRate);
@@ -60,11 +60,11 @@ internal sealed class TrainingStep(TrainingState state, TransfusionConfig config
     /// <summary>Adds a share's part of the whole batch's gradient to the network's.</summary>
     private LossSums Backward(TransfusionNetwork network, TrainingBatch share, TrainingBatch whole)
     {
-        LossParts loss = TransfusionLoss.Compute(network, _diffusion, share.Sequences, config.Image, share.Draw);
-        Tensor total = loss.Weighted(share.Sequences).Total(config.Diffusion.DiffusionLossWeight, whole.Sequences.Targets.shape[0], whole.Sequences.MaxTimesteps.Length);
+        LossParts loss = TransfusionLoss.Compute(network, _diffusion, share.Sequences, config.Grid, share.Draw), weighted = loss.Weighted(share.Sequences);
+        Tensor total = weighted.Total(config.Diffusion.DiffusionLossWeight, whole.Sequences.Targets.shape[0], whole.Sequences.NoisedImages);
         if (total.requires_grad)
             total.backward();
-        return new LossSums(loss.LanguageLoss?.sum().AsDouble() ?? 0, loss.DiffusionLoss?.sum().AsDouble() ?? 0, total.requires_grad);
+        return new LossSums(loss.LanguageLoss?.sum().AsDouble() ?? 0, weighted.DiffusionLoss?.sum().AsDouble() ?? 0, total.requires_grad);
     }
 
     public void Dispose()

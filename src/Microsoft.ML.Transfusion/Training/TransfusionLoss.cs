@@ -14,19 +14,16 @@ internal readonly record struct LossParts(Tensor? LanguageLoss, Tensor? Diffusio
     /// <summary>Mean over tokens plus λ times the mean over images: a scalar.</summary>
     public Tensor Total(double diffusionLossWeight) => Total(diffusionLossWeight, LanguageLoss?.shape[0] ?? 0, DiffusionLoss?.shape[0] ?? 0);
 
-    /// <summary>With the language loss of each row as its batch weighs it.</summary>
-    public LossParts Weighted(SequenceBatch batch)
-    {
-        if (LanguageLoss is null || batch.LanguageWeights.All(weight => weight == 1))
-            return this;
-        double[] weights = [.. batch.LanguageWeights.SelectMany((weight, row) => Enumerable.Repeat(weight, batch.TargetsOfRow[row]))];
-        return this with { LanguageLoss = LanguageLoss * tensor(weights, LanguageLoss.dtype, LanguageLoss.device) };
-    }
+    /// <summary>With the language loss of each token as its batch weighs it, and without the diffusion loss of images that are never noised.</summary>
+    public LossParts Weighted(SequenceBatch batch) => new(Weighted(LanguageLoss, batch.TargetWeights), Weighted(DiffusionLoss, batch.ImageWeights));
+
+    private static Tensor? Weighted(Tensor? losses, float[] weights) =>
+        losses is null || weights.All(weight => weight == 1) ? losses : losses * tensor(weights, losses.dtype, losses.device);
 
     /// <summary>A share of a batch: its part of the means over the whole batch's tokens and images.</summary>
     public Tensor Total(double diffusionLossWeight, long tokens, long images)
     {
-        Tensor language = LanguageLoss?.sum().DividedBy(tokens) ?? zeros([]), diffusion = DiffusionLoss?.sum().DividedBy(images) ?? zeros([]);
+        Tensor language = LanguageLoss?.sum().DividedBy(tokens) ?? zeros([]), diffusion = DiffusionLoss?.sum().DividedBy(Math.Max(1, images)) ?? zeros([]);
         return language.Plus(diffusion.Times(diffusionLossWeight));
     }
 }
@@ -57,7 +54,7 @@ internal static class TransfusionLoss
 {
     /// <summary>Noises the images, runs the network once over the batch, and compares.</summary>
     /// <param name="draw">Timesteps and noise for the batch's images; null where it has none.</param>
-    public static LossParts Compute(TransfusionNetwork network, DiffusionProcess diffusion, SequenceBatch batch, ImageCodecConfig image, NoiseDraw? draw)
+    public static LossParts Compute(TransfusionNetwork network, DiffusionProcess diffusion, SequenceBatch batch, PatchGrid grid, NoiseDraw? draw)
     {
         using var scope = NewDisposeScope();
         Device device = network.Device;
@@ -67,7 +64,7 @@ internal static class TransfusionLoss
         {
             Tensor clean = batch.Images.to(device), noise = draw!.Noise.to(device);
             target = diffusion.Target(clean, noise, timesteps!);
-            Tensor patches = Patches.Patchify(diffusion.AddNoise(clean, noise, timesteps!), image.PatchSize);
+            Tensor patches = grid.Patchify(diffusion.AddNoise(clean, noise, timesteps!));
             embedded = cat([embedded, network.EmbedPatches(patches, timesteps!).flatten(0, 1)], 0);
         }
         Tensor positions = embedded.index_select(0, batch.Order.to(device)).view(batch.Rows, batch.Mask.Length, -1);
@@ -78,8 +75,8 @@ internal static class TransfusionLoss
         Tensor? diffusionLoss = null;
         if (target is not null)
         {
-            Tensor ofPatches = hidden.index_select(0, batch.ImagePositions.to(device)).view(target.shape[0], image.PatchCount, -1);
-            Tensor prediction = Patches.Unpatchify(network.PredictPatches(ofPatches), image.PatchSize, image.ImageHeight, image.ImageWidth);
+            Tensor ofPatches = hidden.index_select(0, batch.ImagePositions.to(device)).view(target.shape[0], grid.PatchCount, -1);
+            Tensor prediction = grid.Unpatchify(network.PredictPatches(ofPatches));
             diffusionLoss = diffusion.Loss(prediction, target, timesteps!);
         }
         return new LossParts(languageLoss?.MoveToOuterDisposeScope(), diffusionLoss?.MoveToOuterDisposeScope());

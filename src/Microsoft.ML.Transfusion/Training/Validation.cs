@@ -23,9 +23,9 @@ internal static class Validation
         foreach (Document[] chunk in documents.Chunk(batchSize))
         {
             using var scope = NewDisposeScope();
-            using SequenceBatch batch = SequenceBatch.Create([.. chunk.Select(document => Arrangement.AsIs(document, config.Diffusion))], special, config.Image.PatchCount);
+            using SequenceBatch batch = SequenceBatch.Create([.. chunk.Select(document => Arrangement.AsIs(document, config.Diffusion))], special, config.Grid.PatchCount);
             NoiseDraw? draw = batch.Images is null ? null : NoiseDraw.Random(batch, config.Diffusion with { Timesteps = TimestepDistribution.Uniform }, generator);
-            LossParts loss = TransfusionLoss.Compute(network, diffusion, batch, config.Image, draw);
+            LossParts loss = TransfusionLoss.Compute(network, diffusion, batch, config.Grid, draw);
             language += loss.LanguageLoss?.sum().AsDouble() ?? 0;
             tokens += batch.Targets.shape[0];
             images += loss.DiffusionLoss?.sum().AsDouble() ?? 0;

@@ -6,13 +6,15 @@ namespace Microsoft.ML.Transfusion.Tests.Codecs;
 
 public class PixelCodecTests
 {
+    private readonly PixelCodec _codec = new();
+
     [Fact]
     public void Decode_gives_back_what_Encode_was_given_when_it_is_in_range()
     {
         using DisposeScope scope = NewDisposeScope();
         Tensor pixels = rand(2, PixelCodec.Channels, 16, 24, generator: new Generator(1)) * 2 - 1;
 
-        Tensor back = PixelCodec.Decode(PixelCodec.Encode(pixels));
+        Tensor back = _codec.Decode(_codec.Encode(pixels));
 
         Assert.True(back.Equals(pixels));
     }
@@ -23,7 +25,7 @@ public class PixelCodecTests
         using DisposeScope scope = NewDisposeScope();
         Tensor pixels = zeros(3, 16, 24);
 
-        PixelCodec.Encode(pixels).Dispose();
+        _codec.Encode(pixels).Dispose();
 
         Assert.Equal(0, pixels.sum().ToSingle());
     }
@@ -33,7 +35,7 @@ public class PixelCodecTests
     {
         using DisposeScope scope = NewDisposeScope();
 
-        Tensor pixels = PixelCodec.Decode(tensor(new[] { -7f, -0.5f, 0.25f, 3f }));
+        Tensor pixels = _codec.Decode(tensor(new[] { -7f, -0.5f, 0.25f, 3f }));
 
         Assert.Equal([-1f, -0.5f, 0.25f, 1f], pixels.data<float>().ToArray());
     }

@@ -38,11 +38,11 @@ public class ColumnTypesTests
     [Fact]
     public void Outputs_exist_where_their_inputs_do()
     {
-        IReadOnlyList<OutputColumn> outputs = ScoringConfig.OutputsOf([Text, Image], "T", "I", "S");
-        Assert.Equal(["I"], Types(new { Caption = "a" }).Available(outputs).Select(output => output.Name));
-        Assert.Equal(["T"], Types(new PictureRowWithoutCaption()).Available(outputs).Select(output => output.Name));
-        Assert.Equal(["T", "I", "S"], Types(new PictureRow()).Available(outputs).Select(output => output.Name));
-        var error = Assert.Throws<ArgumentOutOfRangeException>(() => Types(new { Photo = 1f }).Available(outputs));
+        IReadOnlyList<OutputColumn> outputs = ScoringConfig.OutputsOf([Text, Image], "T", "I", "V", "S");
+        Assert.Equal(["I"], Types(new { Caption = "a" }).Available(outputs, vector: null).Select(output => output.Name));
+        Assert.Equal(["T"], Types(new PictureRowWithoutCaption()).Available(outputs, vector: null).Select(output => output.Name));
+        Assert.Equal(["T", "I", "S"], Types(new PictureRow()).Available(outputs, vector: null).Select(output => output.Name));
+        var error = Assert.Throws<ArgumentOutOfRangeException>(() => Types(new { Photo = 1f }).Available(outputs, vector: null));
         Assert.Contains("'T' needs 'Image'; 'I' needs 'Caption'", error.Message, StringComparison.Ordinal);
     }
 
@@ -50,7 +50,7 @@ public class ColumnTypesTests
     public void Longer_documents_generate_their_last_column_from_the_others()
     {
         InputColumn source = new("Source", IsImage: true), edited = new("Edited", IsImage: true);
-        IReadOnlyList<OutputColumn> outputs = ScoringConfig.OutputsOf([Text, source, edited], "T", "I", "S");
+        IReadOnlyList<OutputColumn> outputs = ScoringConfig.OutputsOf([Text, source, edited], "T", "I", "V", "S");
         Assert.Equal([OutputKind.Image, OutputKind.Score], outputs.Select(output => output.Kind));
         Assert.Equal([Text, source], outputs[0].Inputs);
         Assert.Equal([Text, source, edited], outputs[1].Inputs);

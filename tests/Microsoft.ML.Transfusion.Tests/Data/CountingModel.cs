@@ -14,8 +14,8 @@ internal sealed class CountingModel
 
     public RowMapper Bind(MLContext ml, DataViewSchema schema, int batchSize = 4) => new(
         ((IHostEnvironment)ml).Register("test"), schema,
-        new ScoringConfig(ScoringConfig.OutputsOf(Pair, "GeneratedText", "GeneratedImage", "Score"), GenerationOptions.Fast, batchSize),
-        TinyTraining.Options.Image, Compute);
+        new ScoringConfig(ScoringConfig.OutputsOf(Pair, "GeneratedText", "GeneratedImage", "GeneratedVector", "Score"), GenerationOptions.Fast, batchSize),
+        new TransfusionConfig { Image = TinyTraining.Options.Image }, Compute);
 
     public IDataView Transform(MLContext ml, IDataView input, int batchSize = 4) => new GeneratedView(Bind(ml, input.Schema, batchSize), input);
 
@@ -34,8 +34,8 @@ internal sealed class CountingModel
 
     private static object Answer(OutputKind kind, IReadOnlyList<RowPart> row) => kind switch
     {
-        OutputKind.Text => $"sees {Sum(row[0].Pixels!)}",
+        OutputKind.Text => $"sees {Sum(row[0].Values!)}",
         OutputKind.Image => full([3, 8, 8], row[0].Text!.Length / 10f).DetachFromDisposeScope(),
-        _ => new TransfusionScore(row.Count, row[^1].Pixels is { } pixels ? Sum(pixels) : float.NaN, row[0].Text?.Length ?? 0),
+        _ => new TransfusionScore(row.Count, row[^1].Values is { } pixels ? Sum(pixels) : float.NaN, row[0].Text?.Length ?? 0),
     };
 }

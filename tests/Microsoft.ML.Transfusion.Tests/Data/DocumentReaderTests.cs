@@ -1,6 +1,7 @@
 // From a view to documents: what is kept, what is skipped, and what stops a run.
 using Microsoft.ML.Data;
 using Microsoft.ML.Runtime;
+using Microsoft.ML.Transfusion.Codecs;
 using Microsoft.ML.Transfusion.Data;
 using Microsoft.ML.Transfusion.Imaging;
 using Microsoft.ML.Transfusion.Sequences;
@@ -113,10 +114,12 @@ public sealed class DocumentReaderTests : IDisposable
     {
         IHost host = ((IHostEnvironment)_ml).Register("test");
         using IChannel channel = host.Start("read");
-        return new DocumentReader(host, channel, [new("Caption", IsImage: false), new("Image", IsImage: true)], options, _cache, "training data").Read(view);
+        return new DocumentReader(host, channel, [new("Caption", IsImage: false), new("Image", IsImage: true)], options, Config(options), _cache, "training data").Read(view);
     }
+
+    private static TransfusionConfig Config(TransfusionTrainer.Options options) => new() { Transformer = options.Transformer, Image = options.Image };
 
     // 256 tokens are the bytes: as many as the text has characters.
     private IReadOnlyList<Document> Encode(RowDocuments documents, TransfusionTrainer.Options options) =>
-        documents.Encode(options.Tokenizer.Create(documents.Texts), ((IHostEnvironment)_ml).Register("test"));
+        documents.Encode(options.Tokenizer.Create(documents.Texts), new PixelCodec(), ((IHostEnvironment)_ml).Register("test"));
 }

@@ -86,7 +86,7 @@ public sealed partial class SequenceGeneratorTests : IDisposable
         int[] row = Continue([prompt], Options with { Temperature = 0, MaxNewTokens = 12 })[0];
         using var noGradient = no_grad();
         using var batch = SequenceBatch.Create([new ArrangedDocument([.. prompt.Parts, new TextPart(row)], [])], TinyNetwork.Special, 4, endSequences: false);
-        Tensor patches = _network.EmbedPatches(Patches.Patchify(batch.Images!, 2), zeros(1, ScalarType.Int64)).flatten(0, 1);
+        Tensor patches = _network.EmbedPatches(TinyNetwork.Config.Grid.Patchify(batch.Images!), zeros(1, ScalarType.Int64)).flatten(0, 1);
         Tensor positions = cat([_network.EmbedTokens(batch.TokenIds), patches], 0).index_select(0, batch.Order).unsqueeze(0);
 
         Tensor logits = _network.Logits(_network.Forward(positions, batch.Mask)[0]);

@@ -85,7 +85,7 @@ internal sealed class LlamaRecording : IDisposable
             var special = new SpecialTokens(Padding: -2, BeginOfSequence: ids[0], EndOfSequence: ids[^1], BeginOfImage: -3, EndOfImage: -4);
             ArrangedDocument document = Arrangement.AsIs(new Document([new TextPart(ids[1..^1])]), new DiffusionConfig());
             using SequenceBatch batch = SequenceBatch.Create([document], special, patchCount: 1);
-            losses.Add(TransfusionLoss.Compute(Network, diffusion, batch, new ImageCodecConfig(), draw: null).LanguageLoss!);
+            losses.Add(TransfusionLoss.Compute(Network, diffusion, batch, new TransfusionConfig().Grid, draw: null).LanguageLoss!);
         }
         return stack(losses);
     }

@@ -87,22 +87,19 @@ public sealed class ArrangementTests : IDisposable
     }
 
     [Fact]
-    public void A_caption_weighs_less_only_where_its_image_follows()
+    public void Text_weighs_less_only_where_an_image_follows()
     {
-        var config = new DiffusionConfig { ImageFirstShare = 0.5, ConditionDropout = 0, CaptionFirstLanguageWeight = 0.25 };
-        var random = new Random(1);
-        var weights = new HashSet<(bool ImageFirst, double Weight)>();
-        for (int visit = 0; visit < 50; visit++)
-        {
-            ArrangedDocument arranged = Arrangement.Arrange(Training.TinyNetwork.Documents(1)[0], config, random);
-            weights.Add((arranged.Parts[0] is ImagePart, arranged.LanguageWeight));
-        }
+        var config = new DiffusionConfig { CaptionFirstLanguageWeight = 0.25, ConditionDropout = 0 };
+        TextPart prompt = new([3, 4]), caption = new([5, 6, 7]);
 
-        Assert.Equal([(false, 0.25), (true, 1)], weights.Order());
+        ArrangedDocument arranged = Arrangement.Arrange(new Document([prompt, _image, caption]), config, new Random(1));
+        using SequenceBatch batch = SequenceBatch.Create([arranged], Training.TinyNetwork.Special, 4);
+
+        Assert.Equal([0.25f, 0.25f, 0.25f, 1, 1, 1, 1], batch.TargetWeights);        // prompt and BOI; caption and EOS
     }
 
     [Fact]
-    public void A_longer_document_that_ends_in_an_image_loses_what_is_before_it_now_and_then()
+    public void A_longer_document_that_ends_in_an_image_loses_its_text_now_and_then()
     {
         var config = new DiffusionConfig { ConditionDropout = 0.25, ImageFirstShare = 1 };
         Document pair = Training.TinyNetwork.Documents(1)[0];
@@ -111,8 +108,8 @@ public sealed class ArrangementTests : IDisposable
         ArrangedDocument[] visits = [.. Enumerable.Range(0, 400).Select(_ => Arrangement.Arrange(new Document([source, instruction, pair.Parts[1]]), config, random))];
         ArrangedDocument told = Arrangement.Arrange(new Document([instruction, source, instruction]), config with { ConditionDropout = 1 }, random);
 
-        Assert.InRange(visits.Count(visit => visit.Parts.Count == 1 && !visit.HasLanguageLoss), 60, 140);
-        Assert.All(visits.Where(visit => visit.Parts.Count == 3), visit => Assert.Equal([501, 1000], visit.MaxTimesteps));
+        Assert.InRange(visits.Count(visit => visit.Parts is [ImagePart, ImagePart] && !visit.HasLanguageLoss), 60, 140);
+        Assert.All(visits, visit => Assert.Equal([501, 1000], visit.MaxTimesteps));
         Assert.Equal(3, told.Parts.Count);
     }
 }

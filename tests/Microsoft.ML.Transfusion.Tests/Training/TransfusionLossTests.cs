@@ -139,7 +139,7 @@ public sealed class TransfusionLossTests : IDisposable
         foreach ((_, TorchSharp.Modules.Parameter parameter) in _network.named_parameters().Where(parameter => parameter.name.StartsWith("patch_head", StringComparison.Ordinal)))
             parameter.zero_();                              // predicts zeros
 
-        Tensor loss = TransfusionLoss.Compute(_network, flow, batch, TinyNetwork.Config.Image, draw).DiffusionLoss!;
+        Tensor loss = TransfusionLoss.Compute(_network, flow, batch, TinyNetwork.Config.Grid, draw).DiffusionLoss!;
 
         TensorAssert.Close((draw.Noise - batch.Images!).square().flatten(1).mean([1]), loss, 1e-5);
     }
@@ -149,22 +149,36 @@ public sealed class TransfusionLossTests : IDisposable
     private LossParts Compute(SequenceBatch batch, NoiseDraw? draw)
     {
         using var noGradient = no_grad();
-        return TransfusionLoss.Compute(_network, _diffusion, batch, TinyNetwork.Config.Image, draw);
+        return TransfusionLoss.Compute(_network, _diffusion, batch, TinyNetwork.Config.Grid, draw);
     }
 
     [Fact]
-    public void Weighted_scales_the_language_loss_of_each_row_also_in_a_slice()
+    public void Weighted_scales_the_language_loss_of_text_that_an_image_follows_also_in_a_slice()
     {
         Document[] pairs = TinyNetwork.Documents(3);
         double[] weights = [1, 0.5, 0];
-        using var batch = SequenceBatch.Create([.. pairs.Select((pair, row) => Arrangement.AsIs(pair, TinyNetwork.Config.Diffusion) with { LanguageWeight = weights[row] })], TinyNetwork.Special, 4);
+        using var batch = SequenceBatch.Create([.. pairs.Select((pair, row) => Arrangement.AsIs(new Document([pair.Parts[0], pair.Parts[1]]), TinyNetwork.Config.Diffusion) with { PromptWeight = weights[row] })], TinyNetwork.Special, 4);
         using SequenceBatch slice = batch.Slice(1, 2);
         Tensor losses = ones(batch.Targets.shape[0]);
 
         Tensor weighted = new LossParts(losses, null).Weighted(batch).LanguageLoss!;
 
         int first = batch.TargetsOfRow[0], second = batch.TargetsOfRow[1];
-        Assert.Equal(first + 0.5 * second, weighted.sum().ToDouble(), 5);
-        Assert.Equal(0.5 * second, new LossParts(losses.narrow(0, first, slice.Targets.shape[0]), null).Weighted(slice).LanguageLoss!.sum().ToDouble(), 5);
+        double halved = 0.5 * (second - 1) + 1;              // the end of the sequence counts as ever
+        Assert.Equal(first + halved + 1, weighted.sum().ToDouble(), 5);
+        Assert.Equal(halved + 1, new LossParts(losses.narrow(0, first, slice.Targets.shape[0]), null).Weighted(slice).LanguageLoss!.sum().ToDouble(), 5);
+    }
+
+    [Fact]
+    public void Weighted_leaves_out_the_diffusion_loss_of_images_that_are_never_noised()
+    {
+        Document[] pairs = TinyNetwork.Documents(2);
+        DocumentPart text = pairs[0].Parts.OfType<TextPart>().Single(), source = pairs[0].Parts.OfType<ImagePart>().Single(), edited = pairs[1].Parts.OfType<ImagePart>().Single();
+        using var batch = SequenceBatch.Create([Arrangement.AsIs(new Document([source, text, edited]), new DiffusionConfig { ImageFirstMaxTimestep = 0 })], TinyNetwork.Special, 4);
+
+        LossParts weighted = new LossParts(null, tensor(new[] { 5f, 3f })).Weighted(batch);
+
+        Assert.Equal(1, batch.NoisedImages);
+        Assert.Equal(3, weighted.Total(1, 0, batch.NoisedImages).ToSingle());
     }
 }

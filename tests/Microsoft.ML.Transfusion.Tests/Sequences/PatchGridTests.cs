@@ -4,26 +4,28 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion.Tests.Sequences;
 
-public sealed class PatchesTests : IDisposable
+public sealed class PatchGridTests : IDisposable
 {
     private readonly DisposeScope _scope = NewDisposeScope();
 
     public void Dispose() => _scope.Dispose();
 
     [Theory]
-    [InlineData(1, 8, 8, 4)]
-    [InlineData(3, 8, 12, 2)]
-    [InlineData(3, 12, 4, 4)]
-    [InlineData(8, 6, 9, 3)]
-    [InlineData(3, 5, 7, 1)]
-    public void Unpatchify_is_the_inverse_of_Patchify(int channels, int height, int width, int patchSize)
+    [InlineData(1, 8, 8, 4, 4)]
+    [InlineData(3, 8, 12, 2, 2)]
+    [InlineData(3, 12, 4, 4, 4)]
+    [InlineData(8, 6, 9, 3, 3)]
+    [InlineData(3, 5, 7, 1, 1)]
+    [InlineData(2, 1, 12, 1, 4)]
+    public void Unpatchify_is_the_inverse_of_Patchify(int channels, int height, int width, int patchHeight, int patchWidth)
     {
+        var grid = new PatchGrid(channels, height, width, patchHeight, patchWidth);
         Tensor images = arange(2L * channels * height * width, ScalarType.Float32).view(2, channels, height, width);
 
-        Tensor patches = Patches.Patchify(images, patchSize);
+        Tensor patches = grid.Patchify(images);
 
-        Assert.Equal([2, height / patchSize * (width / patchSize), channels * patchSize * patchSize], patches.shape);
-        TensorAssert.Close(images, Patches.Unpatchify(patches, patchSize, height, width), 0);
+        Assert.Equal([2, height / patchHeight * (width / patchWidth), channels * patchHeight * patchWidth], patches.shape);
+        TensorAssert.Close(images, grid.Unpatchify(patches), 0);
     }
 
     [Fact]
@@ -34,7 +36,7 @@ public sealed class PatchesTests : IDisposable
             for (int column = 0; column < 3; column++)
                 image.narrow(2, 2 * row, 2).narrow(3, 2 * column, 2).fill_(3 * row + column);
 
-        Tensor patches = Patches.Patchify(image, 2);
+        Tensor patches = new PatchGrid(3, 4, 6, 2, 2).Patchify(image);
 
         TensorAssert.Close(arange(6, ScalarType.Float32).view(1, 6, 1).expand(1, 6, 12), patches, 0);
     }

@@ -1,0 +1,49 @@
+// Halving and doubling the resolution by convolutions. Names of weights are those of diffusers.
+using TorchSharp;
+using TorchSharp.Modules;
+using TorchSharp.Utils;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Transfusion.Modeling;
+
+/// <summary>[N, C, H, W] → [N, C, H/2, W/2].</summary>
+internal sealed class Downsample : nn.Module<Tensor, Tensor>
+{
+    [ComponentName(Name = "conv")]
+    private readonly Conv2d _convolution;
+    private readonly bool _isAsymmetric;
+
+    /// <param name="isAsymmetric">Whether zeros are added at the right and the bottom alone, as autoencoders do, instead of on all sides.</param>
+    public Downsample(int channels, bool isAsymmetric = false) : base(nameof(Downsample))
+    {
+        _isAsymmetric = isAsymmetric;
+        _convolution = nn.Conv2d(channels, channels, 3, stride: 2, padding: isAsymmetric ? 0 : 1);
+        RegisterComponents();
+    }
+
+    public override Tensor forward(Tensor input)
+    {
+        using var scope = NewDisposeScope();
+        return _convolution.forward(_isAsymmetric ? nn.functional.pad(input, [0, 1, 0, 1]) : input).MoveToOuterDisposeScope();
+    }
+}
+
+/// <summary>[N, C, H, W] → [N, C, 2H, 2W]: every place four times, then a convolution.</summary>
+internal sealed class Upsample : nn.Module<Tensor, Tensor>
+{
+    [ComponentName(Name = "conv")]
+    private readonly Conv2d _convolution;
+
+    public Upsample(int channels) : base(nameof(Upsample))
+    {
+        _convolution = nn.Conv2d(channels, channels, 3, padding: 1);
+        RegisterComponents();
+    }
+
+    public override Tensor forward(Tensor input)
+    {
+        using var scope = NewDisposeScope();
+        Tensor repeated = nn.functional.interpolate(input, size: [2 * input.shape[2], 2 * input.shape[3]], mode: InterpolationMode.Nearest);
+        return _convolution.forward(repeated).MoveToOuterDisposeScope();
+    }
+}
