@@ -13,6 +13,7 @@ internal sealed class GenerationRow : IDisposable
     private readonly int _maxLength;
     private readonly List<int> _text = [];
     private readonly List<DocumentPart> _parts = [];
+    private readonly List<float[]> _drawn = [];
     private int _steps;
 
     public GenerationRow(RowRequest request, SpecialTokens special, int patchCount, int maxLength)
@@ -33,6 +34,9 @@ internal sealed class GenerationRow : IDisposable
 
     /// <summary>Parts that are finished.</summary>
     public IReadOnlyList<DocumentPart> Parts => _parts;
+
+    /// <summary>The patches of the images among <see cref="Parts"/>, which outlive the latents.</summary>
+    public IReadOnlyList<float[]> Drawn => _drawn;
 
     /// <summary>Tokens of the text that is being written.</summary>
     public IReadOnlyList<int> Text => _text;
@@ -88,6 +92,7 @@ internal sealed class GenerationRow : IDisposable
     public void Take(Tensor latents, float[] patches)
     {
         _parts.Add(new ImagePart(latents));
+        _drawn.Add(patches);
         Next = [PassPart.Image(patches, _patchCount), PassPart.Tokens(_special.EndOfImage)];
         if (Request.Mode == RowMode.Image)
             End();

@@ -104,7 +104,7 @@ internal sealed class SequenceGenerator(IInferenceNetwork network, TransfusionCo
             if (part is TextPart text)
                 parts.Add(PassPart.Tokens(text.TokenIds));
             else
-                parts.AddRange([PassPart.Tokens(special.BeginOfImage), Clean(((ImagePart)part).Latents), PassPart.Tokens(special.EndOfImage)]);
+                parts.AddRange([PassPart.Tokens(special.BeginOfImage), PassPart.Image(config.Grid.PatchValues(((ImagePart)part).Latents), config.Grid.PatchCount), PassPart.Tokens(special.EndOfImage)]);
         bool draws = request.Mode == RowMode.Image;
         if (draws)
             parts.Add(PassPart.Tokens(special.BeginOfImage));
@@ -145,7 +145,7 @@ internal sealed class SequenceGenerator(IInferenceNetwork network, TransfusionCo
         var caches = new RowCache?[rows.Length];
         if (rows[0].Request.Options.GuidanceScale == 1)
             return caches;
-        ImagePart[][] images = [.. rows.Select(row => (ImagePart[])[.. row.Request.Prompt.Parts.Concat(row.Parts).OfType<ImagePart>()])];
+        float[][][] images = [.. rows.Select(row => (float[][])[.. row.Request.Prompt.Parts.OfType<ImagePart>().Select(image => config.Grid.PatchValues(image.Latents)), .. row.Drawn])];
         // Rows without images before share what they lead away from.
         foreach (IGrouping<string, int> same in Enumerable.Range(0, rows.Length).GroupBy(row => images[row].Length > 0 ? $"row {row}" : string.Join(' ', rows[row].Request.NegativePrompt ?? [])))
         {
@@ -161,20 +161,18 @@ internal sealed class SequenceGenerator(IInferenceNetwork network, TransfusionCo
         return caches;
     }
 
-    private RowCache ReadUnconditional(ImagePart[] images, int[] negativePrompt)
+    private RowCache ReadUnconditional(float[][] images, int[] negativePrompt)
     {
         PassPart[] parts =
         [
             PassPart.Tokens(special.BeginOfSequence),
-            .. images.SelectMany(image => (PassPart[])[PassPart.Tokens(special.BeginOfImage), Clean(image.Latents), PassPart.Tokens(special.EndOfImage)]),
+            .. images.SelectMany(image => (PassPart[])[PassPart.Tokens(special.BeginOfImage), PassPart.Image(image, config.Grid.PatchCount), PassPart.Tokens(special.EndOfImage)]),
             PassPart.Tokens([.. negativePrompt, special.BeginOfImage]),
         ];
         RowCache cache = network.CreateCache(parts.Sum(part => part.TokenIds?.Length ?? part.PatchCount));
         network.Run([new RowPass(cache, parts, PassResult.None)]);
         return cache;
     }
-
-    private PassPart Clean(Tensor latents) => PassPart.Image(config.Grid.PatchValues(latents), config.Grid.PatchCount);
 
     /// <summary>Rows whose prompts have one fingerprint share one pass over it.</summary>
     private static UInt128 Fingerprint(RowRequest request)
