@@ -10,7 +10,8 @@ namespace Microsoft.ML.Transfusion.Modeling;
 /// <param name="TimeSize">Values of the timestep embedding; null: none.</param>
 /// <param name="Groups">Of the group norms.</param>
 /// <param name="HeadSize">Channels of one attention head.</param>
-internal sealed record UNetBlockSettings(int? TimeSize, int Groups, int HeadSize = 8, double Epsilon = 1e-5)
+/// <param name="PadsOneSide">Whether the way down adds zeros at the right and the bottom alone, as autoencoders do.</param>
+internal sealed record UNetBlockSettings(int? TimeSize, int Groups, int HeadSize = 8, double Epsilon = 1e-5, bool PadsOneSide = false)
 {
     public ResnetBlock Resnet(int inputChannels, int outputChannels) => new(inputChannels, outputChannels, TimeSize, Groups, Epsilon);
 
@@ -33,7 +34,7 @@ internal sealed class DownBlock : nn.Module
         if (attends)
             _attentions = nn.ModuleList([.. Enumerable.Range(0, layers).Select(_ => settings.Attention(outputChannels))]);
         if (downsamples)
-            _downsamplers = nn.ModuleList(new Downsample(outputChannels));
+            _downsamplers = nn.ModuleList(new Downsample(outputChannels, settings.PadsOneSide));
         RegisterComponents();
     }
 
@@ -93,7 +94,7 @@ internal sealed class UpBlock : nn.Module
     [ComponentName(Name = "upsamplers")]
     private readonly ModuleList<Upsample>? _upsamplers;
 
-    /// <param name="skipChannels">Channels of the skips, in the order in which they are used.</param>
+    /// <param name="skipChannels">Channels of the skips, in the order in which they are used: one for each residual block, 0 where it has none.</param>
     public UpBlock(UNetBlockSettings settings, int inputChannels, IReadOnlyList<int> skipChannels, int outputChannels, bool upsamples, bool attends = false) : base(nameof(UpBlock))
     {
         _resnets = nn.ModuleList([.. skipChannels.Select((skip, layer) => settings.Resnet((layer == 0 ? inputChannels : outputChannels) + skip, outputChannels))]);
@@ -105,12 +106,12 @@ internal sealed class UpBlock : nn.Module
     }
 
     /// <summary>[N, C, H, W] → [N, C', 2H, 2W].</summary>
-    /// <param name="skips">Taken from the end, and removed.</param>
-    public Tensor Forward(Tensor x, Stack<Tensor> skips, Tensor? time)
+    /// <param name="skips">The last is taken first; null where there are none.</param>
+    public Tensor Forward(Tensor x, Stack<Tensor>? skips, Tensor? time)
     {
         for (int layer = 0; layer < _resnets.Count; layer++)
         {
-            x = _resnets[layer].Forward(cat([x, skips.Pop()], 1), time);
+            x = _resnets[layer].Forward(skips is null ? x : cat([x, skips.Pop()], 1), time);
             if (_attentions is not null)
                 x = _attentions[layer].Forward(x);
         }

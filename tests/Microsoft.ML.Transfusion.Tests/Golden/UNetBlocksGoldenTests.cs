@@ -11,7 +11,7 @@ namespace Microsoft.ML.Transfusion.Tests.Golden;
 [Trait("Category", GoldenFile.Category)]
 public sealed class UNetBlocksGoldenTests : IDisposable
 {
-    private const double Tolerance = 1e-4;
+    private const double Tolerance = 2e-5;
     private readonly DisposeScope _scope = NewDisposeScope();
 
     public void Dispose() => _scope.Dispose();
@@ -107,7 +107,7 @@ public sealed class UNetBlocksGoldenTests : IDisposable
         }
     }
 
-    private static void Load(nn.Module block, IReadOnlyDictionary<string, Tensor> weights, string prefix)
+    internal static void Load(nn.Module block, IReadOnlyDictionary<string, Tensor> weights, string prefix)
     {
         using var noGradient = no_grad();
         Dictionary<string, Tensor> own = block.state_dict();

@@ -1,0 +1,39 @@
+// The autoencoder of latent diffusion (Rombach et al. 2022; the paper's §4.1): pictures to latents that are close to normal, and back. Names of weights
+// are those of diffusers' AutoencoderKL.
+using TorchSharp.Modules;
+using TorchSharp.Utils;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Transfusion.Modeling;
+
+internal sealed class KlAutoencoderNetwork : nn.Module
+{
+    [ComponentName(Name = "encoder")]
+    private readonly ImageEncoder _encoder;
+    [ComponentName(Name = "decoder")]
+    private readonly ImageDecoder _decoder;
+    [ComponentName(Name = "quant_conv")]
+    private readonly Conv2d? _afterEncoder;
+    [ComponentName(Name = "post_quant_conv")]
+    private readonly Conv2d? _beforeDecoder;
+
+    /// <param name="hasLatentConvolutions">Whether a 1×1 convolution stands on either side of the latents; newer autoencoders have none.</param>
+    public KlAutoencoderNetwork(AutoencoderShape shape, bool hasLatentConvolutions = true) : base(nameof(KlAutoencoderNetwork))
+    {
+        int moments = 2 * shape.LatentChannels;
+        (_encoder, _decoder) = (new ImageEncoder(shape, moments), new ImageDecoder(shape));
+        if (hasLatentConvolutions)
+            (_afterEncoder, _beforeDecoder) = (nn.Conv2d(moments, moments, 1), nn.Conv2d(shape.LatentChannels, shape.LatentChannels, 1));
+        RegisterComponents();
+    }
+
+    /// <summary>Pictures [N, 3, H, W] in [−1, 1] → what their latents may be, [N, C, H/f, W/f].</summary>
+    public DiagonalGaussian Encode(Tensor images)
+    {
+        Tensor moments = _encoder.forward(images);
+        return DiagonalGaussian.Of(_afterEncoder is null ? moments : _afterEncoder.forward(moments));
+    }
+
+    /// <summary>Latents [N, C, H/f, W/f] → pictures [N, 3, H, W], about in [−1, 1].</summary>
+    public Tensor Decode(Tensor latents) => _decoder.forward(_beforeDecoder is null ? latents : _beforeDecoder.forward(latents));
+}
