@@ -13,10 +13,12 @@ namespace Microsoft.ML.Transfusion.Generation;
 /// <summary>Not for several threads at once: <see cref="GenerationQueue"/> is.</summary>
 internal sealed class SequenceGenerator(IInferenceNetwork network, TransfusionConfig config, SpecialTokens special, int vocabularySize, DiffusionProcess diffusion) : IDisposable
 {
+    private const long MaxPromptBytes = 64L << 20;
     private readonly List<GenerationRow> _rows = [];
     private readonly List<DenoisingImages> _images = [];
     private readonly bool[] _textTokens = Allow(special, vocabularySize, special.EndOfSequence);
     private readonly bool[] _mixedTokens = Allow(special, vocabularySize, special.EndOfSequence, special.BeginOfImage);
+    private readonly PromptCache _prompts = new(MaxPromptBytes);
     private RowCache? _dropped;                             // BOS BOI: what training saw where a caption was dropped
 
     /// <summary>Rows that have not ended.</summary>
@@ -69,6 +71,7 @@ internal sealed class SequenceGenerator(IInferenceNetwork network, TransfusionCo
         _rows.Clear();
         _images.Clear();
         _dropped?.Dispose();
+        _prompts.Dispose();
     }
 
     private void Advance()
@@ -76,18 +79,21 @@ internal sealed class SequenceGenerator(IInferenceNetwork network, TransfusionCo
         GenerationRow[] alive = [.. _rows.Where(row => !row.HasEnded)];
         Reading[] readings =
         [
-            .. alive.Where(row => row.Cache is null).GroupBy(row => Fingerprint(row.Request)).Select(same => Prefill([.. same])),
-            .. alive.Where(row => row.Cache is not null && row.Next.Count > 0).Select(row => new Reading([row], new RowPass(row.Cache!, row.Next, row.BeginsImage ? PassResult.None : PassResult.LastLogits))),
+            .. alive.Where(row => row.Cache is null).GroupBy(row => Fingerprint(row.Request)).Select(same => Prefill(same.Key, [.. same])),
+            .. alive.Where(row => row.Next.Count > 0).Select(row => new Reading([row], new RowPass(row.Cache!, row.Next, row.BeginsImage ? PassResult.None : PassResult.LastLogits))),
         ];
         DenoisingImages[] drawing = [.. _images.Where(images => !images.HasEnded)];
-        RowPass[] passes = [.. readings.Select(reading => reading.Pass), .. drawing.SelectMany(images => images.Begin())];
+        RowPass[] passes = [.. readings.Where(reading => !reading.IsKnown).Select(reading => reading.Pass), .. drawing.SelectMany(images => images.Begin())];
         if (passes.Length > 0)
             network.Run(passes);
         foreach (DenoisingImages images in drawing)
             images.End();
         List<GenerationRow> beginning = [];
-        foreach ((GenerationRow[] rows, RowPass pass) in readings)
+        foreach (Reading reading in readings)
         {
+            (GenerationRow[] rows, RowPass pass) = (reading.Rows, reading.Pass);
+            if (reading is { IsKnown: false, Prompt: { } prompt })
+                _prompts.Add(prompt, pass.Cache, pass.Result);
             foreach (GenerationRow row in rows.Skip(1))
                 row.Cache = pass.Cache.Clone(row.Capacity(pass.Cache.Length));
             beginning.AddRange(rows.Where(row => !Continue(row, pass.Result)));
@@ -96,9 +102,14 @@ internal sealed class SequenceGenerator(IInferenceNetwork network, TransfusionCo
     }
 
     /// <summary>The first pass of rows with one prompt, which is read once.</summary>
-    private Reading Prefill(GenerationRow[] rows)
+    private Reading Prefill(UInt128 prompt, GenerationRow[] rows)
     {
         RowRequest request = rows[0].Request;
+        if (_prompts.Find(prompt, rows[0].Capacity) is { } known)
+        {
+            rows[0].Cache = known.Cache;
+            return new Reading(rows, new RowPass(known.Cache, [], PassResult.None) { Result = known.Logits }, prompt, IsKnown: true);
+        }
         List<PassPart> parts = [PassPart.Tokens(special.BeginOfSequence)];
         foreach (DocumentPart part in request.Prompt.Parts)
             if (part is TextPart text)
@@ -109,7 +120,7 @@ internal sealed class SequenceGenerator(IInferenceNetwork network, TransfusionCo
         if (draws)
             parts.Add(PassPart.Tokens(special.BeginOfImage));
         rows[0].Cache = network.CreateCache(rows[0].Capacity(parts.Sum(part => part.TokenIds?.Length ?? part.PatchCount)));
-        return new Reading(rows, new RowPass(rows[0].Cache!, parts, draws ? PassResult.None : PassResult.LastLogits));
+        return new Reading(rows, new RowPass(rows[0].Cache!, parts, draws ? PassResult.None : PassResult.LastLogits), prompt);
     }
 
     /// <summary>What a row does after its positions are read.</summary>
@@ -196,5 +207,7 @@ internal sealed class SequenceGenerator(IInferenceNetwork network, TransfusionCo
         return [.. Enumerable.Range(0, vocabularySize).Select(id => specialTokens.Contains(id) || !all.Contains(id))];
     }
 
-    private sealed record Reading(GenerationRow[] Rows, RowPass Pass);
+    /// <param name="Prompt">The fingerprint of the prompt that is read; null: rows go on.</param>
+    /// <param name="IsKnown">Whether the pass need not be run.</param>
+    private sealed record Reading(GenerationRow[] Rows, RowPass Pass, UInt128? Prompt = null, bool IsKnown = false);
 }

@@ -6,7 +6,8 @@ namespace Microsoft.ML.Transfusion.Modeling;
 /// <param name="LatentChannels">Channels of a latent.</param>
 /// <param name="Groups">Of the group norms.</param>
 /// <param name="ImageChannels">Channels of a picture.</param>
-internal sealed record AutoencoderShape(IReadOnlyList<int> BlockChannels, int LayersPerBlock, int LatentChannels, int Groups, int ImageChannels = 3)
+/// <param name="Attends">Whether places attend to each other at the lowest resolution.</param>
+internal sealed record AutoencoderShape(IReadOnlyList<int> BlockChannels, int LayersPerBlock, int LatentChannels, int Groups, int ImageChannels = 3, bool Attends = true)
 {
     private const double Epsilon = 1e-6;
 

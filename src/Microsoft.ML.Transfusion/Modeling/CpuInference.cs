@@ -9,7 +9,7 @@ namespace Microsoft.ML.Transfusion.Modeling;
 
 internal sealed unsafe class CpuInference : IInferenceNetwork
 {
-    private const int ChunkPositions = 256;                 // so that a chunk's activations and a layer's weights stay in the second cache
+    private const int ChunkPositions = 512;                 // enough for a layer's weights to be read from the cache many times
     private readonly TransfusionNetwork _network;
     private readonly TransformerConfig _config;
     private readonly CpuBlock[] _blocks;
@@ -72,21 +72,22 @@ internal sealed unsafe class CpuInference : IInferenceNetwork
             part.Dispose();
     }
 
-    /// <summary>Whole rows, as evenly as they come.</summary>
+    /// <summary>Whole rows, as many chunks for each thread, and as even as whole rows allow.</summary>
     private IEnumerable<PlacedRow[]> Chunks(List<PlacedRow> rows)
     {
-        int share = Math.Min(ChunkPositions, (rows.Sum(row => row.Count) + _threads - 1) / _threads);
-        var chunk = new List<PlacedRow>();
-        foreach (PlacedRow row in rows)
+        int total = rows.Sum(row => row.Count), rounds = Math.Max(1, (total + _threads * ChunkPositions - 1) / (_threads * ChunkPositions));
+        double share = (double)total / (_threads * rounds);
+        int first = 0, placed = 0, cuts = 0;
+        for (int row = 0; row < rows.Count; row++)
         {
-            chunk.Add(row);
-            if (chunk.Sum(placed => placed.Count) < share)
+            placed += rows[row].Count;
+            // Here or after the next row, whichever is nearer to an even cut.
+            if (row + 1 < rows.Count && placed + rows[row + 1].Count / 2.0 <= share * (cuts + 1))
                 continue;
-            yield return [.. chunk];
-            chunk.Clear();
+            yield return [.. rows[first..(row + 1)]];
+            first = row + 1;
+            cuts = (int)Math.Round(placed / share);
         }
-        if (chunk.Count > 0)
-            yield return [.. chunk];
     }
 
     private void Run(PlacedRow[] rows, Dictionary<double, float[]> times)

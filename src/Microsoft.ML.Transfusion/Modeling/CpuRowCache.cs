@@ -16,10 +16,11 @@ internal sealed unsafe class CpuRowCache : RowCache
     {
         (_layers, _heads, Size) = (layers, heads, size);
         Stride = (capacity + ILanes.Count - 1) / ILanes.Count * ILanes.Count + ILanes.Count;           // rows a power of two apart would fall on the same lines of the cache
-        nuint bytes = (nuint)(2L * layers * heads * size * Stride * sizeof(float));
-        _start = (float*)NativeMemory.AlignedAlloc(bytes, Alignment);
-        NativeMemory.Clear(_start, bytes);
+        _start = (float*)NativeMemory.AlignedAlloc((nuint)Bytes, Alignment);
+        NativeMemory.Clear(_start, (nuint)Bytes);
     }
+
+    public override long Bytes => 2L * _layers * _heads * Size * Stride * sizeof(float);
 
     public int Size { get; }
 

@@ -23,7 +23,7 @@ internal sealed class ImageDecoder : nn.Module<Tensor, Tensor>
         int[] channels = [.. shape.BlockChannels.Reverse()];
         int[] noSkips = new int[shape.LayersPerBlock + 1];
         _input = nn.Conv2d(shape.LatentChannels, channels[0], 3, padding: 1);
-        _middle = new MidBlock(shape.Blocks, channels[0]);
+        _middle = new MidBlock(shape.Blocks, channels[0], shape.Attends);
         _up = nn.ModuleList([.. channels.Select((count, level) =>
             new UpBlock(shape.Blocks, channels[Math.Max(level - 1, 0)], noSkips, count, upsamples: level < channels.Length - 1))]);
         _norm = nn.GroupNorm(shape.Groups, channels[^1], shape.Blocks.Epsilon);

@@ -25,7 +25,7 @@ internal sealed class ImageEncoder : nn.Module<Tensor, Tensor>
         _input = nn.Conv2d(shape.ImageChannels, channels[0], 3, padding: 1);
         _down = nn.ModuleList([.. channels.Select((count, level) =>
             new DownBlock(shape.Blocks, channels[Math.Max(level - 1, 0)], count, shape.LayersPerBlock, downsamples: level < channels.Count - 1))]);
-        _middle = new MidBlock(shape.Blocks, channels[^1]);
+        _middle = new MidBlock(shape.Blocks, channels[^1], shape.Attends);
         _norm = nn.GroupNorm(shape.Groups, channels[^1], shape.Blocks.Epsilon);
         _output = nn.Conv2d(channels[^1], outputChannels, 3, padding: 1);
         RegisterComponents();

@@ -17,13 +17,16 @@ internal sealed class KlAutoencoderNetwork : nn.Module
     [ComponentName(Name = "post_quant_conv")]
     private readonly Conv2d? _beforeDecoder;
 
-    /// <param name="hasLatentConvolutions">Whether a 1×1 convolution stands on either side of the latents; newer autoencoders have none.</param>
-    public KlAutoencoderNetwork(AutoencoderShape shape, bool hasLatentConvolutions = true) : base(nameof(KlAutoencoderNetwork))
+    /// <param name="convolvesMoments">Whether a 1×1 convolution follows the encoder; newer autoencoders have none.</param>
+    /// <param name="convolvesLatents">Whether one comes before the decoder.</param>
+    public KlAutoencoderNetwork(AutoencoderShape shape, bool convolvesMoments = true, bool convolvesLatents = true) : base(nameof(KlAutoencoderNetwork))
     {
         int moments = 2 * shape.LatentChannels;
         (_encoder, _decoder) = (new ImageEncoder(shape, moments), new ImageDecoder(shape));
-        if (hasLatentConvolutions)
-            (_afterEncoder, _beforeDecoder) = (nn.Conv2d(moments, moments, 1), nn.Conv2d(shape.LatentChannels, shape.LatentChannels, 1));
+        if (convolvesMoments)
+            _afterEncoder = nn.Conv2d(moments, moments, 1);
+        if (convolvesLatents)
+            _beforeDecoder = nn.Conv2d(shape.LatentChannels, shape.LatentChannels, 1);
         RegisterComponents();
     }
 

@@ -47,6 +47,9 @@ internal abstract class RowCache(int capacity) : IDisposable
     /// <summary>Positions that count. Writing does not move it: <see cref="Advance"/> does, so that a denoising step overwrites the one before.</summary>
     public int Length { get; private set; }
 
+    /// <summary>Memory that it takes.</summary>
+    public abstract long Bytes { get; }
+
     public void Advance(int positions) => Length += positions;
 
     /// <summary>A row that has read the same.</summary>

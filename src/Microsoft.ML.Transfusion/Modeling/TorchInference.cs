@@ -86,6 +86,8 @@ internal sealed class TorchRowCache : RowCache
         _values = [.. source._values.Select(Copy)];
     }
 
+    public override long Bytes => _keys.Concat(_values).Sum(tensor => tensor.NumberOfElements * tensor.ElementSize);
+
     /// <summary>Writes keys and values [1, Hkv, T, head size] after the ones that count, and returns all up to and including them.</summary>
     public (Tensor Keys, Tensor Values) Write(int layer, Tensor keys, Tensor values)
     {

@@ -45,6 +45,18 @@ internal sealed class JsonSettings
         return value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int number) && number > 0 ? number : throw Refuse(key, "A whole number above 0 is needed");
     }
 
+    /// <summary>Whole numbers above 0, at least one.</summary>
+    public IReadOnlyList<int> Ints(string key) => Find(key) is { ValueKind: JsonValueKind.Array } values && values.GetArrayLength() > 0
+        && values.EnumerateArray().All(value => value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int number) && number > 0)
+        ? [.. values.EnumerateArray().Select(value => value.GetInt32())] : throw Refuse(key, "A list of whole numbers above 0 is needed");
+
+    /// <summary>Whether every element of a list is this text; also where there is no list.</summary>
+    public void RequireEach(string key, string value, string why)
+    {
+        if (Find(key) is { } list && (list.ValueKind != JsonValueKind.Array || list.EnumerateArray().Any(element => element.ValueKind != JsonValueKind.String || element.GetString() != value)))
+            throw Refuse(key, why);
+    }
+
     /// <summary>A number of 0 or above, or the first of several; null where there is none, or −1 in its place.</summary>
     public int? FirstId(string key)
     {
@@ -55,6 +67,10 @@ internal sealed class JsonSettings
             return null;
         return id.ValueKind == JsonValueKind.Number && id.TryGetInt32(out int number) ? (number < 0 ? null : number) : throw Refuse(key, "A whole number is needed");
     }
+
+    /// <summary>Any number.</summary>
+    public double AnyNumber(string key) => Find(key) is { ValueKind: JsonValueKind.Number } value && value.TryGetDouble(out double number) && double.IsFinite(number)
+        ? number : throw Refuse(key, "A number is needed");
 
     /// <summary>A number above 0.</summary>
     public double Number(string key, double? otherwise = null)

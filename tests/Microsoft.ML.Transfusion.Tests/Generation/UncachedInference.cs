@@ -31,6 +31,8 @@ internal sealed class UncachedInference(IInferenceNetwork network) : IInferenceN
     {
         public List<PassPart> Parts { get; } = [.. parts];
 
+        public override long Bytes => 0;
+
         public override void Dispose()
         {
         }

@@ -1,0 +1,46 @@
+using Microsoft.ML.Transfusion.Generation;
+using Microsoft.ML.Transfusion.Modeling;
+
+namespace Microsoft.ML.Transfusion.Tests.Generation;
+
+public sealed class PromptCacheTests
+{
+    private static readonly float[] Logits = [1, 2];
+
+    [Fact]
+    public void A_known_prompt_gives_a_row_of_its_own_that_has_read_it()
+    {
+        using var cache = new PromptCache(maxBytes: 1 << 20);
+        using (RowCache read = Read(positions: 3))
+            cache.Add(7, read, Logits);
+
+        (RowCache row, float[] logits) = cache.Find(7, length => length + 5)!.Value;
+        using (row)
+            Assert.Equal((3, 8), (row.Length, row.Capacity));
+        Assert.Equal(Logits, logits);
+        Assert.Null(cache.Find(8, length => length));
+    }
+
+    [Fact]
+    public void The_prompt_that_was_used_longest_ago_makes_room()
+    {
+        using RowCache read = Read(positions: 3);
+        using var cache = new PromptCache(maxBytes: 2 * read.Clone(read.Length).Bytes);
+        cache.Add(1, read, Logits);
+        cache.Add(2, read, Logits);
+        cache.Find(1, length => length)!.Value.Cache.Dispose();
+
+        cache.Add(3, read, Logits);
+
+        Assert.Null(cache.Find(2, length => length));
+        cache.Find(1, length => length)!.Value.Cache.Dispose();
+        cache.Find(3, length => length)!.Value.Cache.Dispose();
+    }
+
+    private static CpuRowCache Read(int positions)
+    {
+        var cache = new CpuRowCache(layers: 1, heads: 1, size: 16, positions);
+        cache.Advance(positions);
+        return cache;
+    }
+}
