@@ -1,4 +1,5 @@
 // A mixed answer in the making, as its caller sees it: text in pieces of whole characters, pictures when they are done, previews in between.
+using System.Collections.Concurrent;
 using Microsoft.ML.Transfusion.Codecs;
 using Microsoft.ML.Transfusion.Generation;
 using Microsoft.ML.Transfusion.Imaging;
@@ -12,7 +13,7 @@ namespace Microsoft.ML.Transfusion;
 internal sealed class AnswerParts(TextTokenizer tokenizer, LatentCodec codec, TransfusionConfig config) : IDisposable
 {
     private const char Undecided = '\uFFFD';                // what bytes decode to that are not a character yet
-    private readonly Queue<SequencePart> _ready = new();
+    private readonly ConcurrentQueue<SequencePart> _ready = new();       // filled by whoever steps, emptied by the caller
     private int _finished;
     private int _images;
     private string _written = "";                           // of the text that is being written

@@ -9,12 +9,12 @@ namespace Microsoft.ML.Transfusion.Benchmarks;
 internal static class CallersCommand
 {
     private static readonly Option<int> Callers = TrainStepCommand.Number("--callers", "Threads that call.", 16);
-    private static readonly Option<int> Calls = TrainStepCommand.Number("--calls", "Calls of each: captions and drawings in turns.", 200);
+    private static readonly Option<int> Calls = TrainStepCommand.Number("--calls", "Calls of each.", 200);
     private static readonly Option<int> Steps = TrainStepCommand.Number("--steps", "Denoising steps of a drawing.", 4);
 
     public static System.CommandLine.Command Create()
     {
-        var command = new System.CommandLine.Command("callers", "Measures concurrent calls of one model against the same calls in turn, and compares what they give.") { Callers, Calls, Steps };
+        var command = new System.CommandLine.Command("callers", "Measures concurrent calls of one model against the same calls in turn, captions and drawings apart, and compares what they give.") { Callers, Calls, Steps };
         command.SetAction(Run);
         return command;
     }
@@ -25,23 +25,38 @@ internal static class CallersCommand
         var ml = new MLContext(1);
         using TransfusionTransformer trained = BriefModel.Train(ml, TransformerConfig.Mini);
         var options = new GenerationOptions { NumberOfInferenceSteps = parsed.GetValue(Steps), MaxNewTokens = 12, Temperature = 1 };
-        MLImage[] pictures = [.. Enumerable.Range(0, calls).Select(BriefModel.Picture)];
-        string Answer(int caller, int call)
+        MLImage[] pictures = [.. Enumerable.Range(0, callers * calls).Select(BriefModel.Picture)];
+        Comparison captions = Compare(callers, calls, (caller, call) => trained.Model.Caption(pictures[caller * calls + call], options with { Seed = caller }));
+        captions.Print("captions");
+        Comparison drawings = Compare(callers, calls, (caller, call) =>
         {
-            GenerationOptions own = options with { Seed = caller };
-            if (call % 2 == 0)
-                return trained.Model.Caption(pictures[call], own);
-            using MLImage drawing = trained.Model.GenerateImage(BriefModel.Caption(call), own);
+            using MLImage drawing = trained.Model.GenerateImage(BriefModel.Caption(caller * calls + call), options with { Seed = caller });
             return Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(drawing.Pixels));
-        }
+        });
+        drawings.Print("drawings");
+        Console.WriteLine($"{get_num_threads()} threads of the network.");
+        GenerationBench.PrintJson(new
+        {
+            stepMs = Math.Round(captions.AtOnce * 1e3 / (callers * calls), 3),
+            floorMs = Math.Round(captions.InTurn * 1e3 / (callers * calls), 3),
+            ratio = Math.Round(captions.AtOnce / captions.InTurn, 4),
+            captions = Math.Round(captions.InTurn / captions.AtOnce, 3),
+            drawings = Math.Round(drawings.InTurn / drawings.AtOnce, 3),
+            different = captions.Different + drawings.Different,
+            device = "cpu",
+        });
+    }
 
-        for (int call = 0; call < 4; call++)
-            Answer(0, call);                                // warm
+    /// <summary>The same calls one after the other and from many threads.</summary>
+    private static Comparison Compare(int callers, int calls, Func<int, int, string> answer)
+    {
+        for (int call = 0; call < Math.Min(4, calls); call++)
+            answer(0, call);                                // warm
         string[,] inTurn = new string[callers, calls], together = new string[callers, calls];
         var clock = Stopwatch.StartNew();
         for (int caller = 0; caller < callers; caller++)
             for (int call = 0; call < calls; call++)
-                inTurn[caller, call] = Answer(caller, call);
+                inTurn[caller, call] = answer(caller, call);
         double turns = clock.Elapsed.TotalSeconds, quarter = 0;
         int done = 0;
         clock.Restart();
@@ -49,7 +64,7 @@ internal static class CallersCommand
         {
             for (int call = 0; call < calls; call++)
             {
-                together[caller, call] = Answer(caller, call);
+                together[caller, call] = answer(caller, call);
                 if (Interlocked.Increment(ref done) == callers * calls / 4)
                     quarter = ResidentMemory.MiB;
             }
@@ -58,10 +73,13 @@ internal static class CallersCommand
             thread.Start();
         foreach (Thread thread in threads)
             thread.Join();
-        double at = clock.Elapsed.TotalSeconds, end = ResidentMemory.MiB;
-        int different = inTurn.Cast<string>().Zip(together.Cast<string>()).Count(pair => pair.First != pair.Second);
-        Console.WriteLine($"{callers} callers × {calls} calls: in turn {turns:F1} s, at once {at:F1} s, {turns / at:F2} times the throughput; {different} answers differ; "
-            + $"resident {quarter:F0} MiB after a quarter, {end:F0} MiB at the end; {get_num_threads()} threads of the network.");
-        GenerationBench.PrintJson(new { stepMs = Math.Round(at * 1e3 / (callers * calls), 3), floorMs = Math.Round(turns * 1e3 / (callers * calls), 3), ratio = Math.Round(at / turns, 4), throughput = Math.Round(turns / at, 3), different, device = "cpu" });
+        double at = clock.Elapsed.TotalSeconds;
+        return new Comparison(callers, calls, turns, at, inTurn.Cast<string>().Zip(together.Cast<string>()).Count(pair => pair.First != pair.Second), quarter, ResidentMemory.MiB);
+    }
+
+    private sealed record Comparison(int Callers, int Calls, double InTurn, double AtOnce, int Different, double QuarterMiB, double EndMiB)
+    {
+        public void Print(string what) => Console.WriteLine($"{Callers} callers × {Calls} {what}: in turn {InTurn:F1} s, at once {AtOnce:F1} s, {InTurn / AtOnce:F2} times the throughput; {Different} answers differ; "
+            + $"resident {QuarterMiB:F0} MiB after a quarter, {EndMiB:F0} MiB at the end.");
     }
 }

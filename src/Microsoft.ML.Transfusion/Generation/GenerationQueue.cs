@@ -1,5 +1,5 @@
-// Many callers, one generator: whoever waits for rows takes the next step for all of them, so that concurrent calls are computed together without a
-// thread of their own. Rows are admitted in the order they came.
+// Many callers, one generator: of the calls that wait for rows one takes the steps for all of them, so that concurrent calls are computed together without
+// a thread of their own; the others sleep until they have their answer, or until it is their turn to lead. Rows are admitted in the order they came.
 using System.Runtime.ExceptionServices;
 
 namespace Microsoft.ML.Transfusion.Generation;
@@ -8,9 +8,11 @@ namespace Microsoft.ML.Transfusion.Generation;
 internal sealed class GenerationQueue(SequenceGenerator generator, Func<int> maxWaiting) : IDisposable
 {
     private const int MaxActive = 64;                       // more at once take memory and gain nothing
-    private readonly Lock _step = new();                    // whoever holds it steps; never wanted while holding the other
+    private readonly Lock _step = new();                    // held during a step; never wanted while holding the other
     private readonly Lock _line = new();
     private readonly Queue<GenerationRow> _waiting = new();
+    private readonly List<Call> _calls = [];                // that wait for whoever leads
+    private bool _isLed;
     private bool _disposed;
 
     /// <summary>Computes rows to their ends.</summary>
@@ -19,9 +21,7 @@ internal sealed class GenerationQueue(SequenceGenerator generator, Func<int> max
     public IReadOnlyList<GenerationRow> Run(IReadOnlyList<RowRequest> requests)
     {
         IReadOnlyList<GenerationRow> rows = Submit(requests);
-        while (!Step(rows))
-        {
-        }
+        Follow(new Call(rows, isForOneStep: false, after: null));
         if (rows.FirstOrDefault(row => row.Failure is not null) is { } failed)
         {
             foreach (GenerationRow row in rows)
@@ -46,21 +46,13 @@ internal sealed class GenerationQueue(SequenceGenerator generator, Func<int> max
         }
     }
 
-    /// <summary>Takes one step for everybody, unless these rows have ended.</summary>
-    /// <param name="during">Called with these rows after the step, before anybody else takes another.</param>
+    /// <summary>Waits for one step, its own or another call's, unless these rows have ended.</summary>
+    /// <param name="after">Called after every step while this waits, on whichever thread took it, before another is taken.</param>
     /// <returns>Whether these rows have ended.</returns>
-    public bool Step(IReadOnlyList<GenerationRow> rows, Action? during = null)
+    public bool Step(IReadOnlyList<GenerationRow> rows, Action? after = null)
     {
-        lock (_step)
-        {
-            if (!HaveEnded(rows))
-            {
-                Admit();
-                generator.Step();
-            }
-            during?.Invoke();
-            return HaveEnded(rows);
-        }
+        Follow(new Call(rows, isForOneStep: true, after));
+        return HaveEnded(rows);
     }
 
     /// <summary>Does something else with the network between two steps.</summary>
@@ -93,6 +85,78 @@ internal sealed class GenerationQueue(SequenceGenerator generator, Func<int> max
             generator.Dispose();
     }
 
+    private void Follow(Call call)
+    {
+        bool leads;
+        lock (_line)
+        {
+            leads = !_isLed;
+            _isLed = true;
+            if (!leads)
+                _calls.Add(call);
+        }
+        if (leads || call.Sleep())
+            Lead(call);
+    }
+
+    /// <summary>Steps for everybody until this call has what it wants, and then lets another lead.</summary>
+    private void Lead(Call call)
+    {
+        do
+        {
+            lock (_step)
+            {
+                if (!HaveEnded(call.Rows))
+                {
+                    Admit();
+                    generator.Step();
+                }
+                Notify(call);
+                Answer();
+            }
+        }
+        while (!call.HasAnswer);
+        lock (_line)
+        {
+            _isLed = _calls.Count > 0;
+            if (!_isLed)
+                return;
+            Call next = _calls[0];
+            _calls.RemoveAt(0);
+            next.Wake(leads: true);
+        }
+    }
+
+    /// <summary>Tells the others, and wakes those that have what they want.</summary>
+    private void Answer()
+    {
+        Call[] calls;
+        lock (_line)
+            calls = [.. _calls];
+        foreach (Call call in calls)
+        {
+            Notify(call);
+            if (!call.HasAnswer)
+                continue;
+            lock (_line)
+                _calls.Remove(call);
+            call.Wake(leads: false);
+        }
+    }
+
+    private static void Notify(Call call)
+    {
+        try
+        {
+            call.After?.Invoke();
+        }
+        catch (Exception exception)                         // its own caller is told, not whoever leads
+        {
+            foreach (GenerationRow row in call.Rows)
+                row.Fail(exception);
+        }
+    }
+
     private void Admit()
     {
         lock (_line)
@@ -106,5 +170,39 @@ internal sealed class GenerationQueue(SequenceGenerator generator, Func<int> max
             if (!row.HasEnded)
                 return false;
         return true;
+    }
+
+    /// <param name="isForOneStep">Whether the caller wants to be back after a step, ended or not.</param>
+    private sealed class Call(IReadOnlyList<GenerationRow> rows, bool isForOneStep, Action? after)
+    {
+        private readonly object _sleep = new();             // a Lock would spin for a while, and take the processors from the network
+        private bool _isAwake;
+        private bool _leads;
+
+        public IReadOnlyList<GenerationRow> Rows => rows;
+
+        public Action? After => after;
+
+        public bool HasAnswer => isForOneStep || HaveEnded(rows);
+
+        /// <returns>Whether it is this call's turn to lead.</returns>
+        public bool Sleep()
+        {
+            lock (_sleep)
+            {
+                while (!_isAwake)
+                    Monitor.Wait(_sleep);
+                return _leads;
+            }
+        }
+
+        public void Wake(bool leads)
+        {
+            lock (_sleep)
+            {
+                (_isAwake, _leads) = (true, leads);
+                Monitor.Pulse(_sleep);
+            }
+        }
     }
 }

@@ -21,6 +21,8 @@ internal sealed unsafe class CpuInference : IInferenceNetwork
     private readonly float[] _norm;                         // [D]
     private readonly float[] _turns;                        // of all positions
     private readonly int _threads;
+    // The one thing that libtorch computes, so that its formula stands in one place; once, since libtorch's threads then stay awake in the way of ours.
+    private readonly Dictionary<double, float[]> _times = [];
 
     /// <param name="network">Whose weights are copied; it computes the timestep embedding and must outlive this.</param>
     public CpuInference(TransfusionNetwork network)
@@ -53,15 +55,14 @@ internal sealed unsafe class CpuInference : IInferenceNetwork
 
     public void Run(IReadOnlyList<RowPass> passes)
     {
-        // The one thing that libtorch computes, so that its formula stands in one place.
-        Dictionary<double, float[]> times = passes.SelectMany(pass => pass.Parts).Where(part => part.Patches is not null).Select(part => part.Timestep).Distinct()
-            .ToDictionary(timestep => timestep, _network.TimeVector);
+        foreach (PassPart part in passes.SelectMany(pass => pass.Parts).Where(part => part.Patches is not null && !_times.ContainsKey(part.Timestep)))
+            _times.Add(part.Timestep, _network.TimeVector(part.Timestep));
         List<PlacedRow> rows = [.. passes.Select(pass => new PlacedRow(pass, _config.MaxSequenceLength))];
         List<PlacedRow[]> chunks = [.. Chunks(rows)];
         if (chunks.Count == 1)
-            Run(chunks[0], times);
+            Run(chunks[0]);
         else
-            Parallel.ForEach(chunks, new ParallelOptions { MaxDegreeOfParallelism = _threads }, chunk => Run(chunk, times));
+            Parallel.ForEach(chunks, new ParallelOptions { MaxDegreeOfParallelism = _threads }, Run);
         foreach (PlacedRow row in rows.Where(row => row.Pass.Keeps))
             row.Pass.Cache.Advance(row.Count);
     }
@@ -90,14 +91,14 @@ internal sealed unsafe class CpuInference : IInferenceNetwork
         }
     }
 
-    private void Run(PlacedRow[] rows, Dictionary<double, float[]> times)
+    private void Run(PlacedRow[] rows)
     {
         int positions = 0;
         foreach (PlacedRow row in rows)
             (row.First, positions) = (positions, positions + row.Count);
         using var buffers = new PassBuffers(_config, positions);
         foreach (PlacedRow row in rows)
-            Embed(row, times, buffers);
+            Embed(row, buffers);
         fixed (float* turns = _turns)
             for (int layer = 0; layer < _blocks.Length; layer++)
                 _blocks[layer].Run(layer, rows, positions, turns, buffers);
@@ -111,7 +112,7 @@ internal sealed unsafe class CpuInference : IInferenceNetwork
             };
     }
 
-    private void Embed(PlacedRow row, Dictionary<double, float[]> times, PassBuffers buffers)
+    private void Embed(PlacedRow row, PassBuffers buffers)
     {
         float* hidden = buffers.Hidden + (nint)row.First * buffers.HiddenStride;
         foreach (PassPart part in row.Pass.Parts)
@@ -125,7 +126,7 @@ internal sealed unsafe class CpuInference : IInferenceNetwork
                 }
                 continue;
             }
-            EmbedPatches(part.Patches!, times[part.Timestep], hidden);
+            EmbedPatches(part.Patches!, _times[part.Timestep], hidden);
             hidden += (nint)_network.PatchCount * buffers.HiddenStride;
         }
     }
