@@ -24,7 +24,7 @@ internal static class CallersCommand
         int callers = parsed.GetValue(Callers), calls = parsed.GetValue(Calls);
         var ml = new MLContext(1);
         using TransfusionTransformer trained = BriefModel.Train(ml, TransformerConfig.Mini);
-        var options = new GenerationOptions { NumberOfInferenceSteps = parsed.GetValue(Steps), MaxNewTokens = 12, Temperature = 1 };
+        var options = new GenerationOptions { NumberOfInferenceSteps = parsed.GetValue(Steps), MaxNewTokens = 32, Temperature = 1 };
         MLImage[] pictures = [.. Enumerable.Range(0, callers * calls).Select(BriefModel.Picture)];
         Comparison captions = Compare(callers, calls, (caller, call) => trained.Model.Caption(pictures[caller * calls + call], options with { Seed = caller }));
         captions.Print("captions");

@@ -13,12 +13,14 @@ namespace Microsoft.ML.Transfusion.Generation;
 /// <summary>Not for several threads at once: <see cref="GenerationQueue"/> is.</summary>
 internal sealed class SequenceGenerator(IInferenceNetwork network, TransfusionConfig config, SpecialTokens special, int vocabularySize, DiffusionProcess diffusion) : IDisposable
 {
+    private const int MaxPostponed = 3;
     private const long MaxPromptBytes = 64L << 20;
     private readonly List<GenerationRow> _rows = [];
     private readonly List<DenoisingImages> _images = [];
     private readonly bool[] _textTokens = Allow(special, vocabularySize, special.EndOfSequence);
     private readonly bool[] _mixedTokens = Allow(special, vocabularySize, special.EndOfSequence, special.BeginOfImage);
     private readonly PromptCache _prompts = new(MaxPromptBytes);
+    private int _postponed;                                 // steps that unread prompts have waited
     private RowCache? _dropped;                             // BOS BOI: what training saw where a caption was dropped
 
     /// <summary>Rows that have not ended.</summary>
@@ -79,7 +81,7 @@ internal sealed class SequenceGenerator(IInferenceNetwork network, TransfusionCo
         GenerationRow[] alive = [.. _rows.Where(row => !row.HasEnded)];
         Reading[] readings =
         [
-            .. alive.Where(row => row.Cache is null).GroupBy(row => Fingerprint(row.Request)).Select(same => Prefill(same.Key, [.. same])),
+            .. Unread(alive).Select(same => Prefill(same.Key, [.. same])),
             .. alive.Where(row => row.Next.Count > 0).Select(row => new Reading([row], new RowPass(row.Cache!, row.Next, row.BeginsImage ? PassResult.None : PassResult.LastLogits))),
         ];
         DenoisingImages[] drawing = [.. _images.Where(images => !images.HasEnded)];
@@ -99,6 +101,15 @@ internal sealed class SequenceGenerator(IInferenceNetwork network, TransfusionCo
             beginning.AddRange(rows.Where(row => !Continue(row, pass.Result)));
         }
         BeginImages(beginning);
+    }
+
+    /// <summary>Rows whose prompts are read in this step, those of one prompt together. A single prompt keeps one thread busy, so it waits a few steps for another while there are rows that go on.</summary>
+    private IGrouping<UInt128, GenerationRow>[] Unread(GenerationRow[] alive)
+    {
+        IGrouping<UInt128, GenerationRow>[] prompts = [.. alive.Where(row => row.Cache is null).GroupBy(row => Fingerprint(row.Request))];
+        bool waits = prompts.Length > 0 && prompts.Length < network.Threads && alive.Any(row => row.Cache is not null) && _postponed < MaxPostponed;
+        _postponed = waits ? _postponed + 1 : 0;
+        return waits ? [] : prompts;
     }
 
     /// <summary>The first pass of rows with one prompt, which is read once.</summary>

@@ -20,7 +20,6 @@ internal sealed unsafe class CpuInference : IInferenceNetwork
     private readonly float[]? _positions;                   // [P, D]
     private readonly float[] _norm;                         // [D]
     private readonly float[] _turns;                        // of all positions
-    private readonly int _threads;
     // The one thing that libtorch computes, so that its formula stands in one place; once, since libtorch's threads then stay awake in the way of ours.
     private readonly Dictionary<double, float[]> _times = [];
 
@@ -29,7 +28,7 @@ internal sealed unsafe class CpuInference : IInferenceNetwork
     {
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
-        (_network, _config, _threads) = (network, network.Config, get_num_threads());
+        (_network, _config, Threads) = (network, network.Config, get_num_threads());
         Dictionary<string, Tensor> weights = network.state_dict();
         PackedMatrix Pack(string name) => new(weights[$"{name}.weight"], weights.GetValueOrDefault($"{name}.bias"));
         float[] Copy(string name) => weights[name].detach().cpu().to(ScalarType.Float32).contiguous().data<float>().ToArray();
@@ -49,6 +48,8 @@ internal sealed unsafe class CpuInference : IInferenceNetwork
         ];
     }
 
+    public int Threads { get; }
+
     private int Vocabulary => _tokens.Length / _config.HiddenSize;
 
     public RowCache CreateCache(int capacity) => new CpuRowCache(_config.NumberOfLayers, _config.KeyValueHeads, PackedAttention.Rounded(_config.HeadSize), capacity);
@@ -62,7 +63,7 @@ internal sealed unsafe class CpuInference : IInferenceNetwork
         if (chunks.Count == 1)
             Run(chunks[0]);
         else
-            Parallel.ForEach(chunks, new ParallelOptions { MaxDegreeOfParallelism = _threads }, Run);
+            Parallel.ForEach(chunks, new ParallelOptions { MaxDegreeOfParallelism = Threads }, Run);
         foreach (PlacedRow row in rows.Where(row => row.Pass.Keeps))
             row.Pass.Cache.Advance(row.Count);
     }
@@ -76,8 +77,8 @@ internal sealed unsafe class CpuInference : IInferenceNetwork
     /// <summary>Whole rows, as many chunks for each thread, and as even as whole rows allow.</summary>
     private IEnumerable<PlacedRow[]> Chunks(List<PlacedRow> rows)
     {
-        int total = rows.Sum(row => row.Count), rounds = Math.Max(1, (total + _threads * ChunkPositions - 1) / (_threads * ChunkPositions));
-        double share = (double)total / (_threads * rounds);
+        int total = rows.Sum(row => row.Count), rounds = Math.Max(1, (total + Threads * ChunkPositions - 1) / (Threads * ChunkPositions));
+        double share = (double)total / (Threads * rounds);
         int first = 0, placed = 0, cuts = 0;
         for (int row = 0; row < rows.Count; row++)
         {

@@ -69,6 +69,9 @@ internal abstract class RowCache(int capacity) : IDisposable
 /// <summary>A network that reads rows.</summary>
 internal interface IInferenceNetwork : IDisposable
 {
+    /// <summary>Rows that are computed at the same time, each by a thread of its own.</summary>
+    int Threads { get; }
+
     /// <summary>An empty row.</summary>
     RowCache CreateCache(int capacity);
 

@@ -7,6 +7,8 @@ namespace Microsoft.ML.Transfusion.Modeling;
 
 internal sealed class TorchInference(TransfusionNetwork network) : IInferenceNetwork
 {
+    public int Threads => 1;
+
     public RowCache CreateCache(int capacity) => new TorchRowCache(network.Config, capacity, network.Dtype, network.Device);
 
     public void Run(IReadOnlyList<RowPass> passes)

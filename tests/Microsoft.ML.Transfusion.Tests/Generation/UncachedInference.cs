@@ -5,6 +5,8 @@ namespace Microsoft.ML.Transfusion.Tests.Generation;
 
 internal sealed class UncachedInference(IInferenceNetwork network) : IInferenceNetwork
 {
+    public int Threads => 1;
+
     public RowCache CreateCache(int capacity) => new History(capacity, []);
 
     public void Run(IReadOnlyList<RowPass> passes)
