@@ -102,20 +102,31 @@ internal sealed class GenerationQueue(SequenceGenerator generator, Func<int> max
     /// <summary>Steps for everybody until this call has what it wants, and then lets another lead.</summary>
     private void Lead(Call call)
     {
-        do
+        try
         {
-            lock (_step)
+            do
             {
-                if (!HaveEnded(call.Rows))
+                lock (_step)
                 {
-                    Admit();
-                    generator.Step();
+                    if (!HaveEnded(call.Rows))
+                    {
+                        Admit();
+                        generator.Step();
+                    }
+                    Notify(call);
+                    Answer();
                 }
-                Notify(call);
-                Answer();
             }
+            while (!call.HasAnswer);
         }
-        while (!call.HasAnswer);
+        finally
+        {
+            LetAnotherLead();
+        }
+    }
+
+    private void LetAnotherLead()
+    {
         lock (_line)
         {
             _isLed = _calls.Count > 0;
