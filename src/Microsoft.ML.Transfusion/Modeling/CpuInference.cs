@@ -9,7 +9,7 @@ namespace Microsoft.ML.Transfusion.Modeling;
 
 internal sealed unsafe class CpuInference : IInferenceNetwork
 {
-    private const int ChunkPositions = 512;                 // enough for a layer's weights to be read from the cache many times
+    private const int ChunkPositions = 256;                 // so that a chunk's activations and a layer's weights stay in the second cache
     private readonly TransfusionNetwork _network;
     private readonly TransformerConfig _config;
     private readonly CpuBlock[] _blocks;
