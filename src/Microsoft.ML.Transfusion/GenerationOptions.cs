@@ -61,7 +61,7 @@ public sealed record GenerationOptions
     /// <summary>What guidance leads away from instead of "no caption": a text of what should not be seen. Empty, the default, for none. Needs a <see cref="GuidanceScale"/> other than 1.</summary>
     public string NegativePrompt { get; init; } = "";
 
-    /// <summary>Streamed answers show a preview of a picture after every so many denoising steps; 0, the default, shows none.</summary>
+    /// <summary>Streamed answers show a preview of a picture after every so many denoising steps; 0, the default, shows none. Of vectors there are no previews.</summary>
     public int PreviewInterval { get; init; }
 
     /// <summary>Most text tokens to generate; 64 by default.</summary>

@@ -42,7 +42,7 @@ public sealed partial class TransfusionTrainer : IEstimator<TransfusionTransform
         if (input is null)
             throw _host.Process(new ArgumentNullException(nameof(input)));
         using IChannel channel = _host.Start("Train");
-        using TrainingCheckpoints checkpoints = OpenCheckpoints(DocumentShape(input, _options.ValidationSet), channel);      // before anything is read, and before the board
+        using TrainingCheckpoints checkpoints = OpenCheckpoints(ShapeOf(input, _options.ValidationSet), channel);      // before anything is read, and before the board
         TensorBoardLog? board = OpenBoard();
         using TrainingDocuments data = Read(input, _options.ValidationSet, channel, checkpoints.Tokenizer);
         return ToTransformer(Train(data, channel, board, checkpoints: checkpoints), data);
@@ -73,7 +73,7 @@ public sealed partial class TransfusionTrainer : IEstimator<TransfusionTransform
     /// <param name="vocabulary">That of a run which goes on; null where none does.</param>
     internal TrainingDocuments Read(IDataView input, IDataView? validationSet, IChannel channel, TextTokenizer? vocabulary = null)
     {
-        DocumentShape shape = DocumentShape(input, validationSet);
+        DocumentShape shape = ShapeOf(input, validationSet);
         TransfusionConfig config = ConfigOf(shape);
         ContextDevice.Of(_environment);
         var cache = new DataCache(_host, _options.CacheMemory, _options.CacheFolder);
@@ -116,7 +116,7 @@ public sealed partial class TransfusionTrainer : IEstimator<TransfusionTransform
         columns, _options.GeneratedTextColumnName, _options.GeneratedImageColumnName, _options.GeneratedVectorColumnName, _options.ScoreColumnName);
 
     /// <summary>The columns of a document, which both views have.</summary>
-    private DocumentShape DocumentShape(IDataView input, IDataView? validationSet)
+    private DocumentShape ShapeOf(IDataView input, IDataView? validationSet)
     {
         var types = new ColumnTypes(_host, input.Schema);
         IReadOnlyList<InputColumn> columns = DocumentColumns(types);

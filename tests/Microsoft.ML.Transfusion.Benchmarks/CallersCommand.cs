@@ -14,7 +14,7 @@ internal static class CallersCommand
 
     public static System.CommandLine.Command Create()
     {
-        var command = new System.CommandLine.Command("callers", "Measures concurrent calls of one model against the same calls in turn, captions and drawings apart, and compares what they give.") { Callers, Calls, Steps };
+        var command = new System.CommandLine.Command("callers", "Measures concurrent calls of one model against the same calls in turn, captions, drawings, and both, and compares what they give.") { Callers, Calls, Steps };
         command.SetAction(Run);
         return command;
     }
@@ -26,14 +26,17 @@ internal static class CallersCommand
         using TransfusionTransformer trained = BriefModel.Train(ml, TransformerConfig.Mini);
         var options = new GenerationOptions { NumberOfInferenceSteps = parsed.GetValue(Steps), MaxNewTokens = 32, Temperature = 1 };
         MLImage[] pictures = [.. Enumerable.Range(0, callers * calls).Select(BriefModel.Picture)];
-        Comparison captions = Compare(callers, calls, (caller, call) => trained.Model.Caption(pictures[caller * calls + call], options with { Seed = caller }));
-        captions.Print("captions");
-        Comparison drawings = Compare(callers, calls, (caller, call) =>
+        string Describe(int caller, int call) => trained.Model.Caption(pictures[caller * calls + call], options with { Seed = caller });
+        string Draw(int caller, int call)
         {
             using MLImage drawing = trained.Model.GenerateImage(BriefModel.Caption(caller * calls + call), options with { Seed = caller });
             return Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(drawing.Pixels));
-        });
+        }
+        Comparison captions = Compare(callers, calls, Describe), drawings = Compare(callers, calls, Draw);
+        Comparison both = Compare(callers, calls, (caller, call) => call % 2 == 0 ? Describe(caller, call) : Draw(caller, call));
+        captions.Print("captions");
         drawings.Print("drawings");
+        both.Print("captions and drawings in turns");
         Console.WriteLine($"{get_num_threads()} threads of the network.");
         GenerationBench.PrintJson(new
         {
@@ -42,7 +45,8 @@ internal static class CallersCommand
             ratio = Math.Round(captions.AtOnce / captions.InTurn, 4),
             captions = Math.Round(captions.InTurn / captions.AtOnce, 3),
             drawings = Math.Round(drawings.InTurn / drawings.AtOnce, 3),
-            different = captions.Different + drawings.Different,
+            both = Math.Round(both.InTurn / both.AtOnce, 3),
+            different = captions.Different + drawings.Different + both.Different,
             device = "cpu",
         });
     }

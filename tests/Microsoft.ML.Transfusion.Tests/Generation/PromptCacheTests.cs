@@ -25,7 +25,7 @@ public sealed class PromptCacheTests
     public void The_prompt_that_was_used_longest_ago_makes_room()
     {
         using RowCache read = Read(positions: 3);
-        using var cache = new PromptCache(maxBytes: 2 * read.Clone(read.Length).Bytes);
+        using var cache = new PromptCache(maxBytes: 2 * read.Bytes);
         cache.Add(1, read, Logits);
         cache.Add(2, read, Logits);
         cache.Find(1, length => length)!.Value.Cache.Dispose();
