@@ -12,8 +12,11 @@ Option<string?> export = new("--export") { Description = "Write pictures and cap
 Option<string?> compare = new("--compare") { Description = "Compare samplers, steps and guidance on this saved model, and train nothing.", HelpName = "shapes.zip" };
 Option<string?> evaluate = new("--evaluate") { Description = "Judge this saved model, or one that another program trained on exported shapes, and train nothing.", HelpName = "shapes.zip" };
 Option<bool> edit = new("--edit") { Description = "Learn edits instead: source, instruction, edited picture; and drawings that are then described. With --evaluate, such a model is only judged." };
+Option<int> patchSize = RunOptions.Positive(new Option<int>("--patch-size") { Description = "Pixels along a side of a patch.", DefaultValueFactory = _ => ShapesTraining.Image.PatchSize });
+Option<PatchEncoding> encoder = new("--encoder") { Description = "How patches come into the transformer and out of it.", DefaultValueFactory = _ => ShapesTraining.Image.PatchEncoding };
+Option<int> channels = RunOptions.Positive(new Option<int>("--unet-channels") { Description = "Channels of the U-Net at the pictures' resolution.", DefaultValueFactory = _ => ShapesTraining.Image.UNetChannels });
 Option<int> count = RunOptions.Positive(new Option<int>("--count") { Description = "Pictures to export, or captions to draw by each sampler.", DefaultValueFactory = _ => 1000 });
-RootCommand command = new("Trains a Transfusion model on drawn, captioned shapes; then it captions and draws shapes it never saw.") { export, compare, evaluate, edit, count };
+RootCommand command = new("Trains a Transfusion model on drawn, captioned shapes; then it captions and draws shapes it never saw.") { export, compare, evaluate, edit, patchSize, encoder, channels, count };
 run.AddTo(command);
 command.SetAction(parsed =>
 {
@@ -27,18 +30,18 @@ command.SetAction(parsed =>
     else if (parsed.GetValue(evaluate) is { } judged)
         Evaluate(judged, settings);
     else
-        TrainAndEvaluate(settings);
+        TrainAndEvaluate(settings, ShapesTraining.Image with { PatchSize = parsed.GetValue(patchSize), PatchEncoding = parsed.GetValue(encoder), UNetChannels = parsed.GetValue(channels) });
 });
 return command.Parse(args).Invoke();
 
-static void TrainAndEvaluate(RunSettings settings)
+static void TrainAndEvaluate(RunSettings settings, ImageCodecConfig image)
 {
     Directory.CreateDirectory(settings.Output);
     MLContext ml = new(seed: settings.Seed);
     IDataView pictures = ml.Data.LoadFromEnumerable(CaptionedShape.Sample(ShapesTraining.NumberOfPictures, settings.Seed, heldOut: false));
 
     (TransfusionTransformer model, TrainingDisplay training) = TrainingDisplay.Run((display, interruption) =>
-        ml.Generation.Trainers.Transfusion(ShapesTraining.Options(settings, display, interruption)).Fit(pictures));
+        ml.Generation.Trainers.Transfusion(ShapesTraining.Options(settings, display, interruption) with { Image = image }).Fit(pictures));
     using (model)
     {
         ml.Model.Save(model, pictures.Schema, settings["shapes.zip"]);

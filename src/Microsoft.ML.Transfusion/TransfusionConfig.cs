@@ -1,4 +1,5 @@
 // Everything that decides the network's shape and meaning; what config.json of a saved model holds.
+using Microsoft.ML.Transfusion.Modeling;
 using Microsoft.ML.Transfusion.Sequences;
 
 namespace Microsoft.ML.Transfusion;
@@ -22,6 +23,11 @@ public sealed record TransfusionConfig
     internal PatchGrid Grid => Vector is { } vector
         ? new PatchGrid(vector.NumberOfChannels, 1, vector.Length, 1, vector.PatchLength)
         : new PatchGrid(Codecs.PixelCodec.Channels, Image.ImageHeight, Image.ImageWidth, Image.PatchSize, Image.PatchSize);
+
+    /// <summary>The U-Net that patches pass; null where they pass linear layers alone, as those of vectors always do.</summary>
+    internal UNetPatchShape? UNet => Vector is null && Image.PatchEncoding == PatchEncoding.UNet
+        ? UNetPatchShape.Of(Grid, Image.UNetChannels, Image.UNetLayers, Transformer.HiddenSize)
+        : null;
 
     /// <summary>Latents lie within ± this; ∞ where nothing bounds them.</summary>
     internal double SampleBound => Vector is null ? 1 : double.PositiveInfinity;

@@ -158,5 +158,5 @@ public sealed partial class TransfusionModel
     }
 
     private static TransfusionNetwork CreateNetwork(TransfusionConfig config, int vocabularySize) => new(
-        config.Transformer, vocabularySize, config.Grid.PatchVectorSize, config.Grid.PatchCount);
+        config.Transformer, vocabularySize, config.Grid.PatchVectorSize, config.Grid.PatchCount, config.UNet);
 }

@@ -106,6 +106,11 @@ public sealed partial class TransfusionTrainer
         check.That(IsMultiple(image.ImageHeight), "Image.ImageHeight", image.ImageHeight, $"a multiple of PatchSize ({image.PatchSize}), such as {Nearest(image.ImageHeight)}");
         check.That(IsMultiple(image.ImageWidth), "Image.ImageWidth", image.ImageWidth, $"a multiple of PatchSize ({image.PatchSize}), such as {Nearest(image.ImageWidth)}");
 
+        check.That(Enum.IsDefined(image.PatchEncoding), "Image.PatchEncoding", image.PatchEncoding, "a value of PatchEncoding");
+        check.That(image.PatchEncoding == PatchEncoding.Linear || int.IsPow2(image.PatchSize), "Image.PatchSize", image.PatchSize, "1, 2, 4, 8 or another power of two, since a U-Net halves resolutions; or take PatchEncoding.Linear");
+        check.That(image.UNetChannels >= 1, "Image.UNetChannels", image.UNetChannels, "at least 1");
+        check.That(image.UNetLayers >= 1, "Image.UNetLayers", image.UNetLayers, "at least 1");
+
         bool IsMultiple(int size) => size >= 1 && size % image.PatchSize == 0;
         int Nearest(int size) => Math.Max(1, size / image.PatchSize) * image.PatchSize;
     }

@@ -14,8 +14,9 @@ internal sealed unsafe class CpuInference : IInferenceNetwork
     private readonly TransformerConfig _config;
     private readonly CpuBlock[] _blocks;
     private readonly PackedMatrix _languageHead;
-    private readonly PackedMatrix _patchProjection;
-    private readonly PackedMatrix _patchHead;
+    private readonly PackedMatrix? _patchProjection;
+    private readonly PackedMatrix? _patchHead;
+    private readonly UNetInference? _unet;                  // in place of those two
     private readonly float[] _tokens;                       // [V, D]
     private readonly float[]? _positions;                   // [P, D]
     private readonly float[] _norm;                         // [D]
@@ -34,10 +35,12 @@ internal sealed unsafe class CpuInference : IInferenceNetwork
         float[] Copy(string name) => weights[name].detach().cpu().to(ScalarType.Float32).contiguous().data<float>().ToArray();
         _tokens = Copy("embed_tokens.weight");
         _positions = weights.ContainsKey("embed_patches.position") ? Copy("embed_patches.position") : null;
-        _patchProjection = Pack("embed_patches.proj");
+        if (network.UNet is null)
+            (_patchProjection, _patchHead) = (Pack("embed_patches.proj"), Pack("patch_head"));
+        else
+            _unet = new UNetInference(network, Threads);
         _norm = Copy("norm.weight");
         _languageHead = Pack(_config.TiedEmbeddings ? "embed_tokens" : "lm_head");
-        _patchHead = Pack("patch_head");
         _turns = HeadRows.Turns(RotaryEmbedding.Table(_config.MaxSequenceLength, _config.HeadSize, _config.RopeTheta, CPU, _config.RopeScaling));
         _blocks =
         [
@@ -56,22 +59,26 @@ internal sealed unsafe class CpuInference : IInferenceNetwork
 
     public void Run(IReadOnlyList<RowPass> passes)
     {
-        foreach (PassPart part in passes.SelectMany(pass => pass.Parts).Where(part => part.Patches is not null && !_times.ContainsKey(part.Timestep)))
-            _times.Add(part.Timestep, _network.TimeVector(part.Timestep));
+        if (_unet is not null)
+            _unet.Read(passes);
+        else
+            foreach (PassPart part in passes.SelectMany(pass => pass.Parts).Where(part => part.Patches is not null && !_times.ContainsKey(part.Timestep)))
+                _times.Add(part.Timestep, _network.TimeVector(part.Timestep));
         List<PlacedRow> rows = [.. passes.Select(pass => new PlacedRow(pass, _config.MaxSequenceLength))];
         List<PlacedRow[]> chunks = [.. Chunks(rows)];
         if (chunks.Count == 1)
             Run(chunks[0]);
         else
             Parallel.ForEach(chunks, new ParallelOptions { MaxDegreeOfParallelism = Threads }, Run);
+        _unet?.Predict(passes);
         foreach (PlacedRow row in rows.Where(row => row.Pass.Keeps))
             row.Pass.Cache.Advance(row.Count);
     }
 
     public void Dispose()
     {
-        foreach (IDisposable part in (IDisposable[])[_languageHead, _patchProjection, _patchHead, .. _blocks])
-            part.Dispose();
+        foreach (IDisposable? part in (IDisposable?[])[_languageHead, _patchProjection, _patchHead, _unet, .. _blocks])
+            part?.Dispose();
     }
 
     /// <summary>Whole rows, as many chunks for each thread, and as even as whole rows allow.</summary>
@@ -108,6 +115,7 @@ internal sealed unsafe class CpuInference : IInferenceNetwork
             {
                 PassResult.LastLogits => Head(_languageHead, Vocabulary, row.First + row.Count - 1, 1, buffers),
                 PassResult.Logits => Head(_languageHead, Vocabulary, row.First, row.Count, buffers),
+                PassResult.Patches when _patchHead is null => Normalized(row.First + row.Count - _network.PatchCount, _network.PatchCount, buffers),
                 PassResult.Patches => Head(_patchHead, _network.PatchVectorSize, row.First + row.Count - _network.PatchCount, _network.PatchCount, buffers),
                 _ => [],
             };
@@ -127,7 +135,10 @@ internal sealed unsafe class CpuInference : IInferenceNetwork
                 }
                 continue;
             }
-            EmbedPatches(part.Patches!, _times[part.Timestep], hidden);
+            if (_unet is not null)
+                Copy(_unet.VectorsOf(part), hidden, buffers.HiddenStride);
+            else
+                EmbedPatches(part.Patches!, _times[part.Timestep], hidden);
             hidden += (nint)_network.PatchCount * buffers.HiddenStride;
         }
     }
@@ -139,10 +150,26 @@ internal sealed unsafe class CpuInference : IInferenceNetwork
         for (int i = 0; i < timed.Length; i++)
             timed[i] = patches[i] + time[i % time.Length];
         fixed (float* x = timed)
-            _patchProjection.Multiply(x, time.Length, hidden, timed.Length / time.Length);
+            _patchProjection!.Multiply(x, time.Length, hidden, timed.Length / time.Length);
         for (int patch = 0; _positions is not null && patch < timed.Length / time.Length; patch++)
             for (int i = 0; i < _config.HiddenSize; i++)
                 hidden[patch * _patchProjection.Stride + i] += _positions[patch * _config.HiddenSize + i];
+    }
+
+    private void Copy(ReadOnlySpan<float> vectors, float* hidden, int stride)
+    {
+        for (int at = 0; at < vectors.Length; at += _config.HiddenSize, hidden += stride)
+            vectors.Slice(at, _config.HiddenSize).CopyTo(new Span<float>(hidden, _config.HiddenSize));
+    }
+
+    /// <summary>Hidden states that have passed the final norm, one after the other.</summary>
+    private float[] Normalized(int first, int count, PassBuffers buffers)
+    {
+        buffers.Normalize(first, count, _norm, _config.NormEpsilon);
+        float[] values = new float[count * _config.HiddenSize];
+        for (int row = 0; row < count; row++)
+            new Span<float>(buffers.Normalized + (nint)(first + row) * buffers.HiddenStride, _config.HiddenSize).CopyTo(values.AsSpan(row * _config.HiddenSize));
+        return values;
     }
 
     private float[] Head(PackedMatrix head, int outputs, int first, int count, PassBuffers buffers)

@@ -17,5 +17,7 @@ internal sealed class Projection : nn.Module<Tensor, Tensor>
         RegisterComponents();
     }
 
+    public Parameter Weight => _weight;
+
     public override Tensor forward(Tensor input) => nn.functional.linear(input, _weight);
 }

@@ -43,7 +43,9 @@ internal sealed class Upsample : nn.Module<Tensor, Tensor>
     public override Tensor forward(Tensor input)
     {
         using var scope = NewDisposeScope();
-        Tensor repeated = nn.functional.interpolate(input, size: [2 * input.shape[2], 2 * input.shape[3]], mode: InterpolationMode.Nearest);
+        (long count, long channels, long height, long width) = (input.shape[0], input.shape[1], input.shape[2], input.shape[3]);
+        // What interpolate does as well, several times more slowly on a CPU.
+        Tensor repeated = input.reshape(count, channels, height, 1, width, 1).expand(count, channels, height, 2, width, 2).reshape(count, channels, 2 * height, 2 * width);
         return _convolution.forward(repeated).MoveToOuterDisposeScope();
     }
 }

@@ -19,14 +19,15 @@ internal sealed class TorchInference(TransfusionNetwork network) : IInferenceNet
         int positions = 0;
         foreach (PlacedRow row in rows)
             (row.First, positions) = (positions, positions + row.Count);
-        Tensor hidden = network.ForwardRows(Embed(passes), [.. rows.Select(row => new TorchRow((TorchRowCache)row.Pass.Cache, row.First, row.Count, Mask(row)))]);
+        Dictionary<PassPart, UNetPass> down = new(ReferenceEqualityComparer.Instance);
+        Tensor hidden = network.ForwardRows(Embed(passes, down), [.. rows.Select(row => new TorchRow((TorchRowCache)row.Pass.Cache, row.First, row.Count, Mask(row)))]);
         foreach (PlacedRow row in rows)
         {
             row.Pass.Result = row.Pass.Wanted switch
             {
                 PassResult.LastLogits => ToArray(network.Logits(hidden.narrow(0, row.First + row.Count - 1, 1))),
                 PassResult.Logits => ToArray(network.Logits(hidden.narrow(0, row.First, row.Count))),
-                PassResult.Patches => ToArray(network.PredictPatches(hidden.narrow(0, row.First + row.Count - network.PatchCount, network.PatchCount))),
+                PassResult.Patches => ToArray(Predict(hidden.narrow(0, row.First + row.Count - network.PatchCount, network.PatchCount), down.GetValueOrDefault(row.Pass.Parts[^1]))),
                 _ => [],
             };
             if (row.Pass.Keeps)
@@ -39,10 +40,23 @@ internal sealed class TorchInference(TransfusionNetwork network) : IInferenceNet
     }
 
     /// <summary>All positions of all rows, [N, D].</summary>
-    private Tensor Embed(IReadOnlyList<RowPass> passes) => cat([.. passes.SelectMany(pass => pass.Parts).Select(part => part.TokenIds is { } ids
+    /// <param name="down">Takes what the U-Net's way up wants of each picture.</param>
+    private Tensor Embed(IReadOnlyList<RowPass> passes, Dictionary<PassPart, UNetPass> down) => cat([.. passes.SelectMany(pass => pass.Parts).Select(part => part.TokenIds is { } ids
         ? network.EmbedTokens(tensor(ids.Select(id => (long)id).ToArray(), device: network.Device))
-        : network.EmbedPatches(tensor(part.Patches!, device: network.Device).view(1, network.PatchCount, -1),
-            Arithmetic.Full([1], part.Timestep, ScalarType.Float32, network.Device))[0])], 0);
+        : EmbedImage(part, down))], 0);
+
+    private Tensor EmbedImage(PassPart part, Dictionary<PassPart, UNetPass> down)
+    {
+        Tensor patches = tensor(part.Patches!, device: network.Device).view(1, network.PatchCount, -1), timestep = Arithmetic.Full([1], part.Timestep, ScalarType.Float32, network.Device);
+        if (network.UNet is not { Grid: var grid })
+            return network.EmbedPatches(patches, timestep)[0];
+        (Tensor vectors, UNetPass? pass) = network.EmbedImages(grid.Unpatchify(patches), timestep, grid);
+        down[part] = pass!;
+        return vectors[0];
+    }
+
+    /// <summary>[P, D] → [1, P, C·p·p].</summary>
+    private Tensor Predict(Tensor hidden, UNetPass? pass) => pass is null ? network.PredictPatches(hidden) : network.UNet!.Grid.Patchify(network.PredictImages(hidden.unsqueeze(0), pass, network.UNet.Grid));
 
     /// <summary>0 where a position sees another, −∞ elsewhere, [T, S]; null: each sees all.</summary>
     private Tensor? Mask(PlacedRow row)
@@ -55,7 +69,7 @@ internal sealed class TorchInference(TransfusionNetwork network) : IInferenceNet
         return zeros(row.Count, length, network.Dtype, network.Device).FillInPlace(hidden, double.NegativeInfinity);
     }
 
-    private static float[] ToArray(Tensor values) => values.cpu().data<float>().ToArray();
+    private static float[] ToArray(Tensor values) => values.cpu().contiguous().data<float>().ToArray();
 }
 
 /// <summary>Where a row's positions lie among those of a pass, and which of the row they see.</summary>

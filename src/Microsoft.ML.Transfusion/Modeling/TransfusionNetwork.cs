@@ -1,5 +1,6 @@
-// The Transfusion network (Zhou et al. 2024, §3): one Llama-style transformer over text tokens and image patches, with a language head for
-// the first and a linear patch head for the second. It knows positions and shapes, and nothing of diffusion, losses or words.
+// The Transfusion network (Zhou et al. 2024, §3): one Llama-style transformer over text tokens and image patches, with a language head for the
+// first; patches come in and go out by one linear layer each, and by the two halves of a U-Net where there is one. It knows positions and shapes, and nothing of
+// diffusion, losses or words.
 using System.Diagnostics.CodeAnalysis;
 using Microsoft.ML.Transfusion.Sequences;
 using Microsoft.ML.Transfusion.Torch;
@@ -16,6 +17,8 @@ internal sealed class TransfusionNetwork : nn.Module
     private readonly Projection _tokens;
     [ComponentName(Name = "embed_patches")]
     private readonly PatchEmbedding _patches;
+    [ComponentName(Name = "unet_down")]
+    private readonly UNetPatchEncoder? _down;               // beside the embedding
     [ComponentName(Name = "layers")]
     private readonly ModuleList<TransformerBlock> _layers;
     [ComponentName(Name = "norm")]
@@ -24,27 +27,34 @@ internal sealed class TransfusionNetwork : nn.Module
     private readonly Projection? _languageHead;             // null: the token table does both
     [ComponentName(Name = "patch_head")]
     private readonly Linear _patchHead;
-    private readonly (int VocabularySize, int PatchVectorSize, int PatchCount) _sizes;
+    [ComponentName(Name = "unet_up")]
+    private readonly UNetPatchDecoder? _up;                 // beside the head
+    private readonly int _vocabularySize;
     private Tensor? _rotaryTable;
 
     /// <param name="vocabularySize">Token ids, special tokens included.</param>
     /// <param name="patchVectorSize">Values in one patch: C·p·p.</param>
     /// <param name="patchCount">Patches in one image.</param>
-    public TransfusionNetwork(TransformerConfig config, int vocabularySize, int patchVectorSize, int patchCount) : base(nameof(TransfusionNetwork))
+    /// <param name="unet">Null: patches come in and go out by linear layers alone.</param>
+    public TransfusionNetwork(TransformerConfig config, int vocabularySize, int patchVectorSize, int patchCount, UNetPatchShape? unet = null) : base(nameof(TransfusionNetwork))
     {
-        Config = config;
-        _sizes = (vocabularySize, patchVectorSize, patchCount);
+        (Config, UNet, PatchVectorSize, PatchCount) = (config, unet, patchVectorSize, patchCount);
+        _vocabularySize = vocabularySize;
         _tokens = new Projection(config.HiddenSize, vocabularySize);
-        _patches = new PatchEmbedding(config, patchVectorSize, patchCount);
+        (_patches, _patchHead) = (new PatchEmbedding(config, patchVectorSize, patchCount), nn.Linear(config.HiddenSize, patchVectorSize));
+        if (unet is not null)
+            (_down, _up) = (new UNetPatchEncoder(unet), new UNetPatchDecoder(unet));
         _layers = new ModuleList<TransformerBlock>([.. Enumerable.Range(0, config.NumberOfLayers).Select(_ => new TransformerBlock(config))]);
         _norm = new RmsNorm(config.HiddenSize, config.NormEpsilon);
         if (!config.TiedEmbeddings)
             _languageHead = new Projection(config.HiddenSize, vocabularySize);
-        _patchHead = nn.Linear(config.HiddenSize, patchVectorSize);
         RegisterComponents();
     }
 
     public TransformerConfig Config { get; }
+
+    /// <summary>The U-Net around the transformer; null: linear layers alone.</summary>
+    public UNetPatchShape? UNet { get; }
 
     /// <summary>Whether a training pass keeps only the inputs of blocks and computes the rest again in the backward pass: far less memory, a third more products.</summary>
     public bool RecomputesActivations { get; set; }
@@ -52,26 +62,51 @@ internal sealed class TransfusionNetwork : nn.Module
     /// <summary>A network of the same shape and format with weights of its own, for the CPU.</summary>
     public TransfusionNetwork CreateTwin()
     {
-        var twin = new TransfusionNetwork(Config, _sizes.VocabularySize, _sizes.PatchVectorSize, _sizes.PatchCount) { RecomputesActivations = RecomputesActivations };
+        var twin = new TransfusionNetwork(Config, _vocabularySize, PatchVectorSize, PatchCount, UNet) { RecomputesActivations = RecomputesActivations };
         twin.to(Dtype);
         return twin;
     }
 
+    /// <summary>What patches pass before and after the blocks, alone: 32-bit copies on the CPU, each at the start of memory of its own, since products give other bits elsewhere.</summary>
+    public TransfusionNetwork CopyPatchPath()
+    {
+        using var noGradient = no_grad();
+        var copy = new TransfusionNetwork(Config with { NumberOfLayers = 0, TiedEmbeddings = true }, 1, PatchVectorSize, PatchCount, UNet);
+        Dictionary<string, Tensor> own = state_dict();
+        foreach ((string name, Tensor weight) in copy.state_dict())
+        {
+            if (name != "embed_tokens.weight")
+                weight.copy_(own[name]);
+            weight.DetachFromDisposeScope();
+        }
+        return copy;
+    }
+
     /// <summary>Values in one patch, C·p·p.</summary>
-    public int PatchVectorSize => _sizes.PatchVectorSize;
+    public int PatchVectorSize { get; }
 
     /// <summary>Patches in one image.</summary>
-    public int PatchCount => _sizes.PatchCount;
+    public int PatchCount { get; }
 
-    public ScalarType Dtype => _patchHead.weight.dtype;
+    public ScalarType Dtype => _tokens.Weight.dtype;
 
-    public Device Device => _patchHead.weight.device;
+    public Device Device => _tokens.Weight.device;
 
     /// <summary>Token ids [N] → [N, D].</summary>
-    public Tensor EmbedTokens(Tensor tokenIds) => _tokens.get_parameter("weight")!.index_select(0, tokenIds);
+    public Tensor EmbedTokens(Tensor tokenIds) => _tokens.Weight.index_select(0, tokenIds);
 
     /// <summary>Patches [N, P, C·p·p] at timesteps [N] → [N, P, D].</summary>
     public Tensor EmbedPatches(Tensor patches, Tensor timesteps) => _patches.Forward(patches, timesteps);
+
+    /// <summary>Noisy images [N, C, H, W] at timesteps [N] → [N, P, D], and what <see cref="PredictImages"/> wants of a U-Net's way down.</summary>
+    public (Tensor Patches, UNetPass? Pass) EmbedImages(Tensor images, Tensor timesteps, PatchGrid grid)
+    {
+        Tensor patches = EmbedPatches(grid.Patchify(images), timesteps);
+        if (_down is null)
+            return (patches, null);
+        (Tensor seen, UNetPass pass) = _down.Forward(images, timesteps);
+        return (patches.Plus(seen), pass);
+    }
 
     /// <summary>What a timestep adds to every patch vector, [C·p·p].</summary>
     public float[] TimeVector(double timestep)
@@ -128,22 +163,44 @@ internal sealed class TransfusionNetwork : nn.Module
         return _patchHead.forward(_norm.forward(hidden)).to(ScalarType.Float32).MoveToOuterDisposeScope();
     }
 
+    /// <summary>Hidden states of images' patches [N, P, D] → the diffusion prediction [N, C, H, W], 32-bit.</summary>
+    /// <param name="pass">Of <see cref="EmbedImages"/>.</param>
+    public Tensor PredictImages(Tensor hidden, UNetPass? pass, PatchGrid grid)
+    {
+        using var scope = NewDisposeScope();
+        return PredictNormalized(_norm.forward(hidden), pass, grid).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The same of hidden states that have passed the final norm.</summary>
+    public Tensor PredictNormalized(Tensor hidden, UNetPass? pass, PatchGrid grid)
+    {
+        using var scope = NewDisposeScope();
+        Tensor prediction = grid.Unpatchify(_patchHead.forward(hidden));
+        if (pass is not null)
+            prediction = prediction.Plus(_up!.Forward(hidden, pass));
+        return prediction.to(ScalarType.Float32).MoveToOuterDisposeScope();
+    }
+
     /// <summary>
     /// Fills the weights: normal with σ = √(2 / 5D) (0.02 at D = 1000), divided by √(2 · layers) where a product ends in the residual stream;
-    /// zeros in the patch head, so that the first prediction is zero; ones and zeros in norms and biases.
+    /// zeros in what makes the prediction, so that the first one is zero; ones and zeros in norms and biases; a U-Net's convolutions as PyTorch has them.
     /// </summary>
     public void Initialize(Generator generator)
     {
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
         double spread = Math.Sqrt(2.0 / (5.0 * Config.HiddenSize));
+        foreach (nn.Module part in ((nn.Module?[])[_down, _up]).OfType<nn.Module>())
+            ConvolutionalWeights.Initialize(part, generator);
         foreach ((string name, Parameter parameter) in named_parameters())
         {
             bool endsInResidual = name.EndsWith("o_proj.weight", StringComparison.Ordinal) || name.EndsWith("down_proj.weight", StringComparison.Ordinal);
-            if (name.Contains("norm", StringComparison.Ordinal))
+            if (name.Contains("norm", StringComparison.Ordinal) && !name.EndsWith("bias", StringComparison.Ordinal))
                 parameter.FillInPlace(1);
-            else if (name.StartsWith("patch_head", StringComparison.Ordinal) || name.EndsWith("bias", StringComparison.Ordinal))
+            else if (name.StartsWith("patch_head", StringComparison.Ordinal) || name.StartsWith("unet_up.conv_out", StringComparison.Ordinal) || name.EndsWith("bias", StringComparison.Ordinal))
                 parameter.zero_();
+            else if (name.StartsWith("unet_", StringComparison.Ordinal))
+                continue;
             else
                 parameter.normal_(0, endsInResidual ? spread / Math.Sqrt(2 * Config.NumberOfLayers) : spread, generator);
         }

@@ -1,5 +1,6 @@
 // Image patches into the transformer and out of it by the two halves of a U-Net (Transfusion §3, §4.3.3): the way down makes patch vectors of noisy
-// latents, the way up makes the prediction of what the transformer made of them, with skip connections from the one to the other.
+// latents, the way up makes the prediction of what the transformer made of them, with skip connections from the residual blocks of the one to those of
+// the other. Both stand beside the linear layers, whose sums they join: alone, a U-Net learns to denoise long before it learns to do as the text says.
 using Microsoft.ML.Transfusion.Sequences;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -10,7 +11,7 @@ namespace Microsoft.ML.Transfusion.Modeling;
 
 /// <summary>The size of a U-Net for patches of 1, 2, 4 or 8 latents a side: each level halves the resolution.</summary>
 /// <param name="Channels">At each level, from the latents' resolution to the patches'.</param>
-/// <param name="Layers">Residual blocks of a level on the way down; one more on the way up.</param>
+/// <param name="Layers">Residual blocks of a level, on the way down and on the way up.</param>
 internal sealed record UNetPatchShape(PatchGrid Grid, IReadOnlyList<int> Channels, int Layers, int HiddenSize)
 {
     /// <summary>Values of the timestep embedding.</summary>
@@ -43,9 +44,11 @@ internal sealed class UNetPatchEncoder : nn.Module
     private readonly ModuleList<DownBlock> _down;
     [ComponentName(Name = "proj")]
     private readonly Linear _projection;
+    private readonly int _layers;
 
     public UNetPatchEncoder(UNetPatchShape shape) : base(nameof(UNetPatchEncoder))
     {
+        _layers = shape.Layers;
         IReadOnlyList<int> channels = shape.Channels;
         _time = new TimestepEmbedding(shape.TimeSize, shape.TimeSize);
         _input = nn.Conv2d(shape.Grid.Channels, channels[0], 3, padding: 1);
@@ -58,12 +61,12 @@ internal sealed class UNetPatchEncoder : nn.Module
     /// <summary>Latents [N, C, H, W] at timesteps [N] → patch vectors [N, P, D], in raster order, and what <see cref="UNetPatchDecoder"/> wants.</summary>
     public (Tensor Patches, UNetPass Pass) Forward(Tensor latents, Tensor timesteps)
     {
-        Tensor time = _time.forward(timesteps), hidden = _input.forward(latents);
-        List<Tensor> skips = [hidden];
+        Tensor time = _time.forward(timesteps), hidden = _input.forward(latents.to(_input.weight.dtype));
+        List<Tensor> skips = [];
         foreach (DownBlock block in _down)
         {
             (hidden, IReadOnlyList<Tensor> made) = block.Forward(hidden, time);
-            skips.AddRange(made);
+            skips.AddRange(made.Take(_layers));             // not the halved one
         }
         return (_projection.forward(hidden.flatten(2).transpose(1, 2)), new UNetPass(skips, time));
     }
@@ -89,7 +92,7 @@ internal sealed class UNetPatchDecoder : nn.Module
         int last = channels.Count - 1;
         _projection = nn.Linear(shape.HiddenSize, channels[last]);
         _up = nn.ModuleList([.. Enumerable.Range(0, channels.Count).Select(step => last - step).Select(level => new UpBlock(
-            shape.Blocks, channels[Math.Min(level + 1, last)], [.. Enumerable.Repeat(channels[level], shape.Layers), channels[Math.Max(level - 1, 0)]], channels[level], upsamples: level > 0))]);
+            shape.Blocks, channels[level], [.. Enumerable.Repeat(channels[level], shape.Layers)], channels[Math.Max(level - 1, 0)], upsamples: level > 0))]);
         _norm = nn.GroupNorm(shape.Blocks.Groups, channels[0], shape.Blocks.Epsilon);
         _output = nn.Conv2d(channels[0], shape.Grid.Channels, 3, padding: 1);
         RegisterComponents();

@@ -1,6 +1,7 @@
 // Data parallelism within the process (CPU): each core has a network object with the shared weights, takes a share of a batch's rows and gathers a
 // gradient of its own. A core never waits for another before the end of its backward pass; within products it would, hundreds of times a step.
 using Microsoft.ML.Transfusion.Modeling;
+using Microsoft.ML.Transfusion.Torch;
 using TorchSharp;
 using static TorchSharp.torch;
 

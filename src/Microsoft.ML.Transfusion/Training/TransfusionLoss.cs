@@ -60,12 +60,13 @@ internal static class TransfusionLoss
         Device device = network.Device;
         Tensor embedded = network.EmbedTokens(batch.TokenIds.to(device));                                   // [N, D]
         Tensor? timesteps = draw?.Timesteps.to(device), target = null;
+        UNetPass? pass = null;
         if (batch.Images is not null)
         {
             Tensor clean = batch.Images.to(device), noise = draw!.Noise.to(device);
             target = diffusion.Target(clean, noise, timesteps!);
-            Tensor patches = grid.Patchify(diffusion.AddNoise(clean, noise, timesteps!));
-            embedded = cat([embedded, network.EmbedPatches(patches, timesteps!).flatten(0, 1)], 0);
+            (Tensor patches, pass) = network.EmbedImages(diffusion.AddNoise(clean, noise, timesteps!), timesteps!, grid);
+            embedded = cat([embedded, patches.flatten(0, 1)], 0);
         }
         Tensor positions = embedded.index_select(0, batch.Order.to(device)).view(batch.Rows, batch.Mask.Length, -1);
         Tensor hidden = network.Forward(positions, batch.Mask).flatten(0, 1);                               // [B·T, D]
@@ -76,8 +77,7 @@ internal static class TransfusionLoss
         if (target is not null)
         {
             Tensor ofPatches = hidden.index_select(0, batch.ImagePositions.to(device)).view(target.shape[0], grid.PatchCount, -1);
-            Tensor prediction = grid.Unpatchify(network.PredictPatches(ofPatches));
-            diffusionLoss = diffusion.Loss(prediction, target, timesteps!);
+            diffusionLoss = diffusion.Loss(network.PredictImages(ofPatches, pass, grid), target, timesteps!);
         }
         return new LossParts(languageLoss?.MoveToOuterDisposeScope(), diffusionLoss?.MoveToOuterDisposeScope());
     }

@@ -17,9 +17,14 @@ internal static class RandomNetwork
     /// <summary>Grouped-query attention, learned patch positions and QK-norm, all at once.</summary>
     public static TransformerConfig Everything => Small with { NumberOfKeyValueHeads = 2, LearnedPatchPositions = true, QueryKeyNorm = true };
 
-    public static TransfusionNetwork Create(TransformerConfig config, ulong seed = 1, int vocabularySize = Vocabulary)
+    /// <summary>Pictures of 4×4 in four patches.</summary>
+    public static PatchGrid Grid { get; } = new(3, 4, 4, 2, 2);
+
+    /// <param name="unet">Whether patches pass a U-Net.</param>
+    public static TransfusionNetwork Create(TransformerConfig config, ulong seed = 1, int vocabularySize = Vocabulary, bool unet = false)
     {
-        var network = new TransfusionNetwork(config, vocabularySize, PatchVectorSize, PatchCount);
+        UNetPatchShape? shape = unet ? UNetPatchShape.Of(Grid, width: 4, layers: 1, config.HiddenSize) : null;
+        var network = new TransfusionNetwork(config, vocabularySize, PatchVectorSize, PatchCount, shape);
         using var generator = new Generator(seed, CPU);
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();

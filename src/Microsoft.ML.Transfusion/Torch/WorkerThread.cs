@@ -1,8 +1,7 @@
-// A thread of its own for a replica of the network. libtorch keeps to one thread within it: the replicas are the parallelism.
+// A thread of its own, to which libtorch keeps: for a replica of the network in training, or for some of the pictures in generation.
 using System.Collections.Concurrent;
-using Microsoft.ML.Transfusion.Torch;
 
-namespace Microsoft.ML.Transfusion.Training;
+namespace Microsoft.ML.Transfusion.Torch;
 
 internal sealed class WorkerThread : IDisposable
 {
