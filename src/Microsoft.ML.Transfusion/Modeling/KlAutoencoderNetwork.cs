@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion.Modeling;
 
-internal sealed class KlAutoencoderNetwork : nn.Module
+internal sealed class KlAutoencoderNetwork : AutoencoderNetwork
 {
     [ComponentName(Name = "encoder")]
     private readonly ImageEncoder _encoder;
@@ -19,7 +19,7 @@ internal sealed class KlAutoencoderNetwork : nn.Module
 
     /// <param name="convolvesMoments">Whether a 1×1 convolution follows the encoder; newer autoencoders have none.</param>
     /// <param name="convolvesLatents">Whether one comes before the decoder.</param>
-    public KlAutoencoderNetwork(AutoencoderShape shape, bool convolvesMoments = true, bool convolvesLatents = true) : base(nameof(KlAutoencoderNetwork))
+    public KlAutoencoderNetwork(AutoencoderShape shape, bool convolvesMoments = true, bool convolvesLatents = true) : base(shape, shape.LatentChannels, nameof(KlAutoencoderNetwork))
     {
         int moments = 2 * shape.LatentChannels;
         (_encoder, _decoder) = (new ImageEncoder(shape, moments), new ImageDecoder(shape));
@@ -39,4 +39,8 @@ internal sealed class KlAutoencoderNetwork : nn.Module
 
     /// <summary>Latents [N, C, H/f, W/f] → pictures [N, 3, H, W], about in [−1, 1].</summary>
     public Tensor Decode(Tensor latents) => _decoder.forward(_beforeDecoder is null ? latents : _beforeDecoder.forward(latents));
+
+    public override Tensor ToLatents(Tensor images) => Encode(images).Mean;
+
+    public override Tensor ToImages(Tensor latents) => Decode(latents);
 }

@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion.Modeling;
 
-internal sealed class VqAutoencoderNetwork : nn.Module
+internal sealed class VqAutoencoderNetwork : AutoencoderNetwork
 {
     [ComponentName(Name = "encoder")]
     private readonly ImageEncoder _encoder;
@@ -21,7 +21,7 @@ internal sealed class VqAutoencoderNetwork : nn.Module
     /// <param name="codes">Vectors in the codebook.</param>
     /// <param name="codeSize">Values of each.</param>
     /// <param name="weighsCodebook">What diffusers' VQModel trains with, whose β weighs the codebook's loss; see <see cref="VectorQuantizer"/>.</param>
-    public VqAutoencoderNetwork(AutoencoderShape shape, int codes, int codeSize, bool weighsCodebook = false) : base(nameof(VqAutoencoderNetwork))
+    public VqAutoencoderNetwork(AutoencoderShape shape, int codes, int codeSize, bool weighsCodebook = false) : base(shape, codeSize, nameof(VqAutoencoderNetwork))
     {
         (_encoder, _decoder) = (new ImageEncoder(shape, shape.LatentChannels), new ImageDecoder(shape));
         _beforeQuantizer = nn.Conv2d(shape.LatentChannels, codeSize, 1);
@@ -41,4 +41,8 @@ internal sealed class VqAutoencoderNetwork : nn.Module
 
     /// <summary>Codes of indices [N · H/f · W/f].</summary>
     public Tensor Lookup(Tensor indices, long height, long width) => _quantizer.Lookup(indices, height, width);
+
+    public override Tensor ToLatents(Tensor images) => Encode(images);
+
+    public override Tensor ToImages(Tensor latents) => Decode(Quantize(latents).Quantized);
 }

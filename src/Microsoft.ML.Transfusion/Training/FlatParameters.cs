@@ -1,6 +1,5 @@
 // All trained weights of a network as views of one buffer, their gradients of another: the optimizer, the norm and the average each touch
 // memory once. Frozen weights are no part of it, so that nothing moves, decays or counts them.
-using Microsoft.ML.Transfusion.Modeling;
 using Microsoft.ML.Transfusion.Torch;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -17,7 +16,7 @@ internal sealed class FlatParameters : IDisposable
     private readonly Dictionary<string, Tensor?> _frozen;   // as they were before the compute dtype rounded them; null where it does not
 
     /// <param name="isFrozen">Names of parameters that keep their values, bit for bit; null: there are none.</param>
-    public FlatParameters(TransfusionNetwork network, ScalarType computeDtype, Func<string, bool>? isFrozen = null)
+    public FlatParameters(nn.Module network, ScalarType computeDtype, Func<string, bool>? isFrozen = null)
     {
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
@@ -75,7 +74,7 @@ internal sealed class FlatParameters : IDisposable
     /// <summary>Lets a second network compute with these weights, frozen ones too; its gradient is gathered with the first one's.</summary>
     /// <param name="network">The network whose parameters lie here.</param>
     /// <param name="twin">A network of the same shape and format.</param>
-    public void Share(TransfusionNetwork network, TransfusionNetwork twin)
+    public void Share(nn.Module network, nn.Module twin)
     {
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
@@ -161,7 +160,7 @@ internal sealed class FlatParameters : IDisposable
     }
 
     /// <summary>Gives the network 32-bit parameters of its own again: these weights [N], and the frozen ones as they were.</summary>
-    public void Release(TransfusionNetwork network, Tensor weights)
+    public void Release(nn.Module network, Tensor weights)
     {
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
@@ -199,7 +198,7 @@ internal sealed class FlatParameters : IDisposable
         }
     }
 
-    private void AddComputing(TransfusionNetwork network)
+    private void AddComputing(nn.Module network)
     {
         Dictionary<string, Parameter> own = network.named_parameters().ToDictionary(p => p.name, p => p.parameter);
         _computing.Add([.. Layout.Select(entry => own[entry.Name])]);

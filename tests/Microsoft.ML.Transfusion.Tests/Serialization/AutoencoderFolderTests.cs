@@ -29,12 +29,14 @@ public sealed class AutoencoderFolderTests : IDisposable
     {
         AutoencoderConfigFile config = newer ? Newer : Older;
         KlAutoencoderNetwork network = Random(config);
-        AutoencoderFolder.Write(_folder.Path, config, network);
+        AutoencoderFolder.Write(_folder.Path, new StoredAutoencoder(config, network, new Dictionary<string, string> { ["perceptual_features"] = "none" }));
 
-        (AutoencoderConfigFile read, KlAutoencoderNetwork again) = AutoencoderFolder.Read(_folder.Path);
+        StoredAutoencoder stored = AutoencoderFolder.Read(_folder.Path);
+        (AutoencoderConfigFile read, var again) = (stored.Config, (KlAutoencoderNetwork)stored.Network);
 
         Assert.Equal(config.Shape.BlockChannels, read.Shape.BlockChannels);
         Assert.Equal(config with { Shape = read.Shape }, read);
+        Assert.Equal("none", stored.PerceptualFeatures);
         foreach ((string name, Tensor weight) in network.state_dict())
             Assert.True(weight.bytes.SequenceEqual(again.state_dict()[name].bytes), name);
         Tensor picture = rand([1, 3, 16, 16], generator: new Generator(1, CPU));
@@ -46,11 +48,11 @@ public sealed class AutoencoderFolderTests : IDisposable
     public void Attention_may_have_the_names_it_had_before()
     {
         KlAutoencoderNetwork network = Random(Older);
-        AutoencoderFolder.Write(_folder.Path, Older, network);
+        Write(network);
         Rewrite(weights => weights.ToDictionary(pair => pair.Key.Replace("to_q", "query", StringComparison.Ordinal).Replace("to_k", "key", StringComparison.Ordinal)
             .Replace("to_v", "value", StringComparison.Ordinal).Replace("to_out.0", "proj_attn", StringComparison.Ordinal), pair => pair.Value));
 
-        KlAutoencoderNetwork again = AutoencoderFolder.Read(_folder.Path).Network;
+        AutoencoderNetwork again = AutoencoderFolder.Read(_folder.Path).Network;
 
         foreach ((string name, Tensor weight) in network.state_dict())
             TensorAssert.Close(weight, again.state_dict()[name], 0);
@@ -59,23 +61,23 @@ public sealed class AutoencoderFolderTests : IDisposable
     [Fact]
     public void Files_that_do_not_fit_name_the_tensor_and_its_shape()
     {
-        AutoencoderFolder.Write(_folder.Path, Older, Random(Older));
+        Write(Random(Older));
         Assert.Contains("lacks 'decoder.conv_in.bias' [16]", Error(weights => weights.Remove("decoder.conv_in.bias")), StringComparison.Ordinal);
-        AutoencoderFolder.Write(_folder.Path, Older, Random(Older));
+        Write(Random(Older));
         Assert.Contains("'decoder.conv_in.bias' is [3]; config.json asks for [16]", Error(weights => weights["decoder.conv_in.bias"] = zeros(3)), StringComparison.Ordinal);
-        AutoencoderFolder.Write(_folder.Path, Older, Random(Older));
+        Write(Random(Older));
         Assert.Contains("holds 'loss.weight'", Error(weights => weights["loss.weight"] = zeros(3)), StringComparison.Ordinal);
     }
 
     [Theory]
-    [InlineData("_class_name", "\"VQModel\"", "Only an AutoencoderKL")]
+    [InlineData("_class_name", "\"AutoencoderTiny\"", "Only an AutoencoderKL or a VQModel")]
     [InlineData("down_block_types", "[\"AttnDownEncoderBlock2D\"]", "DownEncoderBlock2D alone")]
     [InlineData("block_out_channels", "[6]", "must divide every number")]
     [InlineData("latent_channels", "0", "above 0")]
     [InlineData("act_fn", "\"gelu\"", "SiLU")]
     public void What_this_network_cannot_be_is_refused_by_name(string key, string value, string message)
     {
-        AutoencoderFolder.Write(_folder.Path, Older, Random(Older));
+        Write(Random(Older));
         JsonNode config = JsonNode.Parse(File.ReadAllText(_folder.File("config.json")))!;
         config[key] = JsonNode.Parse(value);
         File.WriteAllText(_folder.File("config.json"), config.ToJsonString());
@@ -89,6 +91,8 @@ public sealed class AutoencoderFolderTests : IDisposable
         Assert.Throws<DirectoryNotFoundException>(() => AutoencoderFolder.Read(_folder.File("nowhere")));
         Assert.Contains("has no config.json", Assert.Throws<FormatException>(() => AutoencoderFolder.Read(_folder.Path)).Message, StringComparison.Ordinal);
     }
+
+    private void Write(AutoencoderNetwork network) => AutoencoderFolder.Write(_folder.Path, new StoredAutoencoder(Older, network, new Dictionary<string, string>()));
 
     private string Error(Action<Dictionary<string, Tensor>> change)
     {
@@ -112,7 +116,7 @@ public sealed class AutoencoderFolderTests : IDisposable
 
     private static KlAutoencoderNetwork Random(AutoencoderConfigFile config)
     {
-        KlAutoencoderNetwork network = config.CreateNetwork();
+        var network = (KlAutoencoderNetwork)config.CreateNetwork();
         using var noGradient = no_grad();
         using var generator = new Generator(7, CPU);
         foreach (Tensor weight in network.state_dict().Values)
