@@ -14,13 +14,16 @@ RunOptions run = new(defaultMinutes: 20, defaultOutput: "photos");
 Option<DirectoryInfo> data = new Option<DirectoryInfo>("--data") { Description = "Folder to learn from." }.AcceptExistingOnly();
 Option<DirectoryInfo> test = new Option<DirectoryInfo>("--test") { Description = "Folder to caption after training.", Required = true }.AcceptExistingOnly();
 Option<FileInfo> evaluate = new Option<FileInfo>("--evaluate") { Description = "Judge this saved model, and train nothing.", HelpName = "photos.zip" }.AcceptExistingOnly();
-RootCommand command = new("Trains a Transfusion model on a folder of captioned pictures; then it captions and draws.") { data, test, evaluate };
+Option<string> autoencoder = new Option<string>("--autoencoder") { Description = "Train an autoencoder on the pictures instead, with continuous latents (kl) or codes (vq)." }.AcceptOnlyFromAmong("kl", "vq");
+RootCommand command = new("Trains a Transfusion model on a folder of captioned pictures; then it captions and draws.") { data, test, evaluate, autoencoder };
 run.AddTo(command);
 command.SetAction(parsed =>
 {
     RunSettings settings = run.Read(parsed);
     if (parsed.GetValue(evaluate) is { } saved)
         Evaluate(saved.FullName, parsed.GetRequiredValue(test).FullName, settings);
+    else if (parsed.GetValue(data) is { } pictures && parsed.GetValue(autoencoder) is { } kind)
+        AutoencoderRun.TrainAndEvaluate(pictures.FullName, parsed.GetRequiredValue(test).FullName, kind == "vq", settings);
     else if (parsed.GetValue(data) is { } folder)
         TrainAndEvaluate(folder.FullName, parsed.GetRequiredValue(test).FullName, settings);
     else

@@ -38,6 +38,20 @@ public sealed partial class GenerationCatalog
         return Evaluator.Evaluate(Host, data, options);
     }
 
+    /// <summary>Compares pictures with what an autoencoder left of them: <c>EvaluateReconstruction(autoencoder.Transform(test))</c>. Pictures are fitted to the reconstructions' size; rows without a picture are passed over.</summary>
+    /// <param name="data">What a trained <see cref="ImageAutoencoderTransformer"/> returns for pictures that it was not trained on.</param>
+    /// <param name="imageColumnName">The real pictures.</param>
+    /// <param name="reconstructedImageColumnName">The reconstructed ones.</param>
+    /// <exception cref="ArgumentOutOfRangeException">A column is missing or has another type.</exception>
+    /// <exception cref="InvalidOperationException">No row has both pictures.</exception>
+    public ReconstructionMetrics EvaluateReconstruction(IDataView data, string imageColumnName = "Image", string reconstructedImageColumnName = "ReconstructedImage")
+    {
+        ArgumentNullException.ThrowIfNull(data);
+        ArgumentNullException.ThrowIfNull(imageColumnName);
+        ArgumentNullException.ThrowIfNull(reconstructedImageColumnName);
+        return ReconstructionEvaluator.Evaluate(Host, data, imageColumnName, reconstructedImageColumnName);
+    }
+
     /// <summary>Writes captions as coco-caption reads results: <c>[{"image_id": 7, "caption": "a red circle"}, …]</c>. An existing file is replaced as a whole.</summary>
     /// <param name="data">A view with the captions; of rows with one id, the first is written.</param>
     /// <param name="path">The JSON file.</param>

@@ -33,4 +33,17 @@ public sealed class GenerationTrainers
     /// <param name="options">All there is to set.</param>
     /// <exception cref="ArgumentException">An option is out of its range, or two contradict each other.</exception>
     public TransfusionTrainer Transfusion(TransfusionTrainer.Options options) => new(_environment, options);
+
+    /// <summary>Trains an autoencoder on pictures of 32×32, whose latents a Transfusion model can then be trained on.</summary>
+    /// <param name="imageColumnName">The image column; pictures of any size, fitted to 32×32.</param>
+    /// <param name="numberOfSteps">Optimizer steps; null leaves it to <paramref name="maxTrainingTime"/>, or means 2,000 if that is null too.</param>
+    /// <param name="maxTrainingTime">Time to train; null for no limit. Whichever comes first ends the run.</param>
+    /// <exception cref="ArgumentException">A value is out of its range.</exception>
+    public ImageAutoencoderTrainer ImageAutoencoder(string imageColumnName = "Image", int? numberOfSteps = null, TimeSpan? maxTrainingTime = null) =>
+        new(_environment, new() { ImageColumnName = imageColumnName, NumberOfSteps = numberOfSteps, MaxTrainingTime = maxTrainingTime });
+
+    /// <summary>Trains an autoencoder with options.</summary>
+    /// <param name="options">All there is to set.</param>
+    /// <exception cref="ArgumentException">An option is out of its range.</exception>
+    public ImageAutoencoderTrainer ImageAutoencoder(ImageAutoencoderTrainer.Options options) => new(_environment, options);
 }

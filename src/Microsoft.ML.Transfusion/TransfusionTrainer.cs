@@ -79,9 +79,9 @@ public sealed partial class TransfusionTrainer : IEstimator<TransfusionTransform
         var cache = new DataCache(_host, _options.CacheMemory, _options.CacheFolder);
         try
         {
-            RowDocuments training = new DocumentReader(_host, channel, shape.Columns, _options, config, cache, "training data").Read(input);
+            RowDocuments training = new DocumentReader(_host, channel, shape.Columns, _options.UnreadableImages, config, cache, "training data", _options.CancellationToken).Read(input);
             RowDocuments validation = validationSet is null ? new RowDocuments(config, cache)
-                : new DocumentReader(_host, channel, shape.Columns, _options, config, cache, "validation set").Read(validationSet);
+                : new DocumentReader(_host, channel, shape.Columns, _options.UnreadableImages, config, cache, "validation set", _options.CancellationToken).Read(validationSet);
             LatentCodec codec = LatentCodec.Create(training.Measured);
             TextTokenizer tokenizer = vocabulary ?? _pretrained?.Tokenizer ?? _options.Tokenizer.Create(training.Texts);
             var data = new TrainingDocuments(training.Measured, shape.Columns, tokenizer, training.Encode(tokenizer, codec, _host), validation.Encode(tokenizer, codec, _host), cache);

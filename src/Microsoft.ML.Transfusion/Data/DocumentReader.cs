@@ -5,9 +5,11 @@ using Microsoft.ML.Transfusion.Interop;
 
 namespace Microsoft.ML.Transfusion.Data;
 
+/// <param name="unreadableImages">What to do about them.</param>
 /// <param name="name">What messages call the view: training data or validation set.</param>
 /// <param name="cache">Takes what is read; it must outlive the documents.</param>
-internal sealed class DocumentReader(IHost host, IChannel channel, IReadOnlyList<InputColumn> columns, TransfusionTrainer.Options options, TransfusionConfig config, DataCache cache, string name)
+internal sealed class DocumentReader(IHost host, IChannel channel, IReadOnlyList<InputColumn> columns, UnreadableImages unreadableImages, TransfusionConfig config, DataCache cache, string name,
+    CancellationToken cancellationToken)
 {
     private const int NamedAtMost = 20;                            // unreadable pictures that get a line each
 
@@ -23,7 +25,7 @@ internal sealed class DocumentReader(IHost host, IChannel channel, IReadOnlyList
         for (; cursor.MoveNext(); rows++)
         {
             MLNetInternals.CheckAlive(host);
-            options.CancellationToken.ThrowIfCancellationRequested();
+            cancellationToken.ThrowIfCancellationRequested();
             if (TryReadRow(readers, out List<RowPart> parts) is { } failure)
                 Skip(failure, $"Row {rows} of the {name} ({Describe(cursor, names)})", unreadable++);
             else if (parts.Count == 0)
@@ -67,7 +69,7 @@ internal sealed class DocumentReader(IHost host, IChannel channel, IReadOnlyList
         if (failure.Column.IsVector)
             throw host.Process(new InvalidOperationException($"{row}: {failure.Exception.Message}", failure.Exception));
         string message = $"{row}: the picture in column '{failure.Column.Name}' could not be read: {failure.Exception.Message}";
-        if (options.UnreadableImages == UnreadableImages.Error)
+        if (unreadableImages == UnreadableImages.Error)
             throw host.Process(new InvalidOperationException($"{message} Set UnreadableImages to Skip to train without such rows.", failure.Exception));
         if (before < NamedAtMost)
             channel.Warning(MessageSensitivity.UserData, "{0} The row is skipped.", message);

@@ -45,6 +45,9 @@ internal sealed class RowDocuments(TransfusionConfig config, DataCache cache)
         }
     }
 
+    /// <summary>Rows of one picture each as they were read, which live as long as the cache.</summary>
+    public IReadOnlyList<Document> Pictures() => new StoredDocuments(cache, _rows, config.Grid.LatentShape, new PixelCodec());
+
     /// <summary>Cuts the texts into tokens, which take their place. The documents live as long as the cache.</summary>
     /// <exception cref="InvalidOperationException">A document is longer than the network's context.</exception>
     /// <param name="codec">Makes latents of vectors.</param>

@@ -9,11 +9,13 @@ using Microsoft.ML.Data;
 using Microsoft.ML.Runtime;
 using Microsoft.ML.Transfusion.Data;
 using Microsoft.ML.Transfusion.Interop;
+using Microsoft.ML.Transfusion.Serialization;
 using static TorchSharp.torch;
 
 [assembly: System.Runtime.CompilerServices.IgnoresAccessChecksTo("Microsoft.ML.Core")]
 [assembly: System.Runtime.CompilerServices.IgnoresAccessChecksTo("Microsoft.ML.Data")]
 [assembly: LoadableClass(typeof(ITransformer), typeof(MLNetInternals), null, typeof(SignatureLoadModel), "", MLNetInternals.LoaderSignature)]
+[assembly: LoadableClass(typeof(ITransformer), typeof(MLNetInternals.AutoencoderLoader), null, typeof(SignatureLoadModel), "", MLNetInternals.AutoencoderLoader.Signature)]
 
 namespace System.Runtime.CompilerServices
 {
@@ -32,12 +34,14 @@ namespace Microsoft.ML.Transfusion.Interop
         private const string ModelEntry = "Model";
         private static readonly JsonSerializerOptions Json = new() { Converters = { new JsonStringEnumConverter() } };
 
-        private static VersionInfo Version => new(
-            modelSignature: "TRFUSION",
+        private static VersionInfo Version => VersionOf("TRFUSION", LoaderSignature);
+
+        private static VersionInfo VersionOf(string modelSignature, string loaderSignature) => new(
+            modelSignature: modelSignature,
             verWrittenCur: 0x00010001,                             // initial
             verReadableCur: 0x00010001,
             verWeCanReadBack: 0x00010001,
-            loaderSignature: LoaderSignature,
+            loaderSignature: loaderSignature,
             loaderAssemblyName: typeof(MLNetInternals).Assembly.GetName().Name);   // without a version: a newer library loads older models
 
         public static void Save(ModelSaveContext context, ScoringConfig scoring, TransfusionModel model)
@@ -46,6 +50,14 @@ namespace Microsoft.ML.Transfusion.Interop
             context.SetVersionInfo(Version);
             context.SaveNonEmptyString(JsonSerializer.Serialize(scoring, Json));
             context.SaveBinaryStream(ModelEntry, writer => model.Save(writer.BaseStream));
+        }
+
+        public static void Save(ModelSaveContext context, ReconstructionConfig config, Action<Stream> write)
+        {
+            context.CheckAtModel();
+            context.SetVersionInfo(AutoencoderLoader.Version);
+            context.SaveNonEmptyString(JsonSerializer.Serialize(config, Json));
+            context.SaveBinaryStream(ModelEntry, writer => write(writer.BaseStream));
         }
 
         [SuppressMessage("CodeQuality", "IDE0051", Justification = "ML.NET finds the loader by this name, return type and signature.")]
@@ -67,6 +79,35 @@ namespace Microsoft.ML.Transfusion.Interop
             {
                 // ML.NET wraps what a loader throws several times over. Ours says what to do, so it is the innermost: GetBaseException() finds it.
                 throw environment.Process(new FormatException(exception is FormatException ? exception.Message : $"The Transfusion model is damaged: {exception.Message}"));
+            }
+        }
+
+        /// <summary>ML.NET looks for one loader in a class.</summary>
+        internal static class AutoencoderLoader
+        {
+            public const string Signature = "TransfusionAutoencoder";
+
+            public static VersionInfo Version => VersionOf("TRFUSAUT", Signature);
+
+            [SuppressMessage("CodeQuality", "IDE0051", Justification = "ML.NET finds the loader by this name, return type and signature.")]
+            [SuppressMessage("Performance", "CA1859", Justification = "The return type is part of what ML.NET looks for.")]
+            private static ITransformer Create(IHostEnvironment environment, ModelLoadContext context)
+            {
+                ContextDevice.Of(environment);
+                StoredAutoencoder? stored = null;
+                try
+                {
+                    context.CheckAtModel(Version);
+                    ReconstructionConfig config = JsonSerializer.Deserialize<ReconstructionConfig>(context.LoadNonEmptyString(), Json)
+                        ?? throw new FormatException("The autoencoder's column names are missing.");
+                    if (!context.TryLoadBinaryStream(ModelEntry, reader => stored = AutoencoderArchive.Read(reader.BaseStream)))
+                        throw new FormatException("The model file holds no autoencoder.");
+                    return new ImageAutoencoderTransformer(environment, ImageAutoencoder.Of(stored!), config);
+                }
+                catch (Exception exception) when (exception is FormatException or JsonException or EndOfStreamException or InvalidDataException)
+                {
+                    throw environment.Process(new FormatException(exception is FormatException ? exception.Message : $"The autoencoder is damaged: {exception.Message}"));
+                }
             }
         }
 

@@ -29,6 +29,9 @@ internal sealed class VectorQuantizer : nn.Module
         RegisterComponents();
     }
 
+    /// <summary>[K, C].</summary>
+    public Tensor Codebook => _codebook.weight!;
+
     /// <summary>[N, C, H, W], of the codes' size C.</summary>
     public QuantizedLatents Forward(Tensor latents)
     {
@@ -48,13 +51,13 @@ internal sealed class VectorQuantizer : nn.Module
     public Tensor Lookup(Tensor indices, long height, long width)
     {
         using var scope = NewDisposeScope();
-        return _codebook.forward(indices).view(-1, height, width, _codebook.weight!.shape[1]).permute(0, 3, 1, 2).contiguous().MoveToOuterDisposeScope();
+        return _codebook.forward(indices).view(-1, height, width, Codebook.shape[1]).permute(0, 3, 1, 2).contiguous().MoveToOuterDisposeScope();
     }
 
     /// <summary>Squared distances of vectors [M, C] from all codes, [M, K].</summary>
     private Tensor Distances(Tensor vectors)
     {
-        Tensor codes = _codebook.weight!;
+        Tensor codes = Codebook;
         return vectors.Squared().sum(1, keepdim: true).Plus(codes.Squared().sum(1)).Plus(vectors.matmul(codes.t()), -2);
     }
 }

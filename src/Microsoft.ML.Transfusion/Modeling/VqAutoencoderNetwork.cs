@@ -42,6 +42,9 @@ internal sealed class VqAutoencoderNetwork : AutoencoderNetwork
     /// <summary>Codes of indices [N · H/f · W/f].</summary>
     public Tensor Lookup(Tensor indices, long height, long width) => _quantizer.Lookup(indices, height, width);
 
+    /// <summary>All codes, [K, C].</summary>
+    public Tensor Codebook => _quantizer.Codebook;
+
     public override Tensor ToLatents(Tensor images) => Encode(images);
 
     public override Tensor ToImages(Tensor latents) => Decode(Quantize(latents).Quantized);

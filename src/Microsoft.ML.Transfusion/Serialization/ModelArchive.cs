@@ -31,20 +31,7 @@ internal sealed record ModelArchive(
 
     /// <summary>Reads from the stream's position to its end; the stream need not seek and stays open.</summary>
     /// <exception cref="FormatException">The bytes are no model, or a damaged or truncated one, or one of a newer format; the message says which, and what to do.</exception>
-    public static ModelArchive Read(Stream stream)
-    {
-        ArgumentNullException.ThrowIfNull(stream);
-        if (stream.CanSeek && stream.Position == 0)
-            return ReadSealed(stream);
-        using var copy = new FileStream(Path.Combine(Path.GetTempPath(), Path.GetRandomFileName()), new FileStreamOptions
-        {
-            Mode = FileMode.CreateNew,
-            Access = FileAccess.ReadWrite,
-            Options = FileOptions.DeleteOnClose,                   // weights may be larger than memory buffers can be
-        });
-        stream.CopyTo(copy);
-        return ReadSealed(copy);
-    }
+    public static ModelArchive Read(Stream stream) => SealedArchive.FromStart(stream, ReadSealed);
 
     private static ModelArchive ReadSealed(Stream stream)
     {

@@ -49,6 +49,22 @@ internal sealed class SealedArchive : IDisposable
     public static IEnumerable<(string Name, Action<Stream> Write)> TokenizerEntries(TextTokenizer tokenizer) =>
         tokenizer.Save().Select(file => (TokenizerFolder + file.Key, (Action<Stream>)(entry => entry.Write(file.Value))));
 
+    /// <summary>Reads from the stream's position to its end with a function that wants to seek; the stream itself need not be able to, and stays open.</summary>
+    public static T FromStart<T>(Stream stream, Func<Stream, T> read)
+    {
+        ArgumentNullException.ThrowIfNull(stream);
+        if (stream.CanSeek && stream.Position == 0)
+            return read(stream);
+        using var copy = new FileStream(Path.Combine(Path.GetTempPath(), Path.GetRandomFileName()), new FileStreamOptions
+        {
+            Mode = FileMode.CreateNew,
+            Access = FileAccess.ReadWrite,
+            Options = FileOptions.DeleteOnClose,                   // weights may be larger than memory buffers can be
+        });
+        stream.CopyTo(copy);
+        return read(copy);
+    }
+
     /// <summary>Checks every byte of a stream that can seek, which stays open and must until the archive is disposed.</summary>
     /// <exception cref="FormatException">The bytes are of another kind, damaged or truncated, or of a newer format; the message says which, and what to do.</exception>
     public static SealedArchive Open(Stream stream, ArchiveKind kind)
@@ -84,6 +100,8 @@ internal sealed class SealedArchive : IDisposable
             throw new FormatException($"'{name}' in the {_kind.Name} file cannot be read by this version of the library: {exception.Message}", exception);
         }
     }
+
+    public byte[] ReadBytes(string name) => ReadBytes(this[name]);
 
     public TextTokenizer ReadTokenizer() => TextTokenizer.Load(_zip.Entries
         .Where(entry => entry.FullName.StartsWith(TokenizerFolder, StringComparison.Ordinal))
