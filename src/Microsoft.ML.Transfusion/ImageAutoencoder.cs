@@ -9,8 +9,8 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion;
 
-/// <summary>Turns pictures into latents, which have a few values in place of many pixels, and back (Transfusion §4.1). A Transfusion model can learn on latents: <c>TransfusionTrainer.Options.Autoencoder</c>.</summary>
-/// <remarks>Made by <see cref="KlAutoencoder.LoadFolder"/> or <see cref="VqAutoencoder.LoadFolder"/>. Safe for many threads. It computes on the CPU.</remarks>
+/// <summary>Turns pictures into latents, which have a few values in place of many pixels, and back (Transfusion §4.1). A Transfusion model can learn on latents: <see cref="TransfusionTrainer.Options.Autoencoder"/>.</summary>
+/// <remarks>Made by <see cref="ImageAutoencoderTrainer"/>, <see cref="KlAutoencoder.LoadFolder"/> or <see cref="VqAutoencoder.LoadFolder"/>. Safe for many threads. It computes on the CPU.</remarks>
 public abstract class ImageAutoencoder : IDisposable
 {
     private bool _disposed;

@@ -1,6 +1,7 @@
 // Pictures → training → transformer. Long work starts only when options, schema, features and device are known to be good.
 using Microsoft.ML.Data;
 using Microsoft.ML.Runtime;
+using Microsoft.ML.Transfusion.Codecs;
 using Microsoft.ML.Transfusion.Data;
 using Microsoft.ML.Transfusion.Interop;
 using Microsoft.ML.Transfusion.Modeling;
@@ -50,8 +51,8 @@ public sealed partial class ImageAutoencoderTrainer : IEstimator<ImageAutoencode
         features?.to(device);
         using IChannel channel = _host.Start("Train");
         using var cache = new DataCache(_host, _options.CacheMemory, folder: null);
-        IReadOnlyList<Document> pictures = new DocumentReader(_host, channel, [Column], _options.UnreadableImages, Reconstruction.Pictures, cache, "training data", _options.CancellationToken)
-            .Read(input).Pictures();
+        IReadOnlyList<Document> pictures = new DocumentReader(_host, channel, [Column], _options.UnreadableImages, Reconstruction.Pictures, "training data", _options.CancellationToken)
+            .Read(input, new RowDocuments(Reconstruction.Pictures, new PixelCodec(), cache)).Pictures();
         return new ImageAutoencoderTransformer(_environment, Train(pictures, features, device, channel), Reconstruction);
     }
 
@@ -87,7 +88,7 @@ public sealed partial class ImageAutoencoderTrainer : IEstimator<ImageAutoencode
         {
             using (var generator = new Generator((ulong)(uint)seed, CPU))
                 ConvolutionalWeights.Initialize(network, generator);
-            network.to(device);
+            network.MoveTo(device);
             int? steps = _options.NumberOfSteps ?? (_options.MaxTrainingTime is null ? Options.DefaultNumberOfSteps : null);
             channel.Info(MessageSensitivity.None, "Training an autoencoder on {0} pictures, on {1}, seed {2}.", pictures.Count, device, seed);
             var options = new AutoencoderOptions(Optimizer(), steps, _options.MaxTrainingTime, seed, device, _options.PerceptualWeight, _options.AdversarialWeight,
@@ -97,7 +98,7 @@ public sealed partial class ImageAutoencoderTrainer : IEstimator<ImageAutoencode
             channel.Info(MessageSensitivity.UserData, "Perceptual features: {0}.", own);
             double? usage = network is VqAutoencoderNetwork vq ? training.CodebookUsage(vq) : null;
             double deviation = training.LatentDeviation();
-            network.to(CPU);
+            network.MoveTo(CPU);
             return ImageAutoencoder.Of(new StoredAutoencoder(config with { ScalingFactor = 1 / deviation }, network, StoredAutoencoder.NotesOf(own, usage)));
         }
         catch

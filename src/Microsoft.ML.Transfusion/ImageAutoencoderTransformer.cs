@@ -21,7 +21,7 @@ public sealed class ImageAutoencoderTransformer : ITransformer, IDisposable
         (Autoencoder, _config) = (autoencoder, config);
     }
 
-    /// <summary>The autoencoder, for <c>TransfusionTrainer.Options.Autoencoder</c>, for folders, and for use without a pipeline. It lives as long as this transformer.</summary>
+    /// <summary>The autoencoder, for <see cref="TransfusionTrainer.Options.Autoencoder"/>, for folders, and for use without a pipeline. It lives as long as this transformer.</summary>
     public ImageAutoencoder Autoencoder { get; }
 
     /// <summary>Always true: every output row depends on its input row alone.</summary>

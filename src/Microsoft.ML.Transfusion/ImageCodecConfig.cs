@@ -14,13 +14,13 @@ public enum PatchEncoding
 /// <summary>The size pictures are trained and drawn at, and the patches they are cut into. Immutable.</summary>
 public sealed record ImageCodecConfig
 {
-    /// <summary>Height in pixels; 32 by default. A multiple of <see cref="PatchSize"/>.</summary>
+    /// <summary>Height in pixels; 32 by default. A multiple of <see cref="PatchSize"/>, times the downsampling factor where an autoencoder makes latents.</summary>
     public int ImageHeight { get; init; } = 32;
 
-    /// <summary>Width in pixels; 32 by default. A multiple of <see cref="PatchSize"/>.</summary>
+    /// <summary>Width in pixels; 32 by default. A multiple of <see cref="PatchSize"/>, times the downsampling factor where an autoencoder makes latents.</summary>
     public int ImageWidth { get; init; } = 32;
 
-    /// <summary>Side of a square patch; one patch is one position of the sequence. 4 by default: 64 patches in a 32×32 picture.</summary>
+    /// <summary>Side of a square patch, in pixels or in places of the latents; one patch is one position of the sequence. 4 by default: 64 patches in a 32×32 picture.</summary>
     public int PatchSize { get; init; } = 4;
 
     /// <summary>How patches come into the transformer and out of it; <see cref="PatchEncoding.Linear"/> by default. With <see cref="PatchEncoding.UNet"/>, <see cref="PatchSize"/> is a power of two.</summary>
@@ -31,10 +31,4 @@ public sealed record ImageCodecConfig
 
     /// <summary>Residual blocks of the U-Net at each resolution on its way down and again on its way up, at least 1. 1 by default. Only with <see cref="PatchEncoding.UNet"/>.</summary>
     public int UNetLayers { get; init; } = 1;
-
-    internal int PatchRows => ImageHeight / PatchSize;
-
-    internal int PatchColumns => ImageWidth / PatchSize;
-
-    internal int PatchCount => PatchRows * PatchColumns;
 }

@@ -16,13 +16,23 @@ public sealed record TransfusionConfig
     /// <summary>Size of pictures and patches.</summary>
     public ImageCodecConfig Image { get; init; } = new();
 
+    /// <summary>The latents that take the place of pixels, where an autoencoder makes them; null, the default, where the network sees pixels.</summary>
+    public LatentConfig? Latents { get; init; }
+
     /// <summary>The vectors that take the place of pictures; null, the default, where there are pictures.</summary>
     public VectorCodecConfig? Vector { get; init; }
 
     /// <summary>What the network sees of a picture or vector.</summary>
-    internal PatchGrid Grid => Vector is { } vector
-        ? new PatchGrid(vector.NumberOfChannels, 1, vector.Length, 1, vector.PatchLength)
-        : new PatchGrid(Codecs.PixelCodec.Channels, Image.ImageHeight, Image.ImageWidth, Image.PatchSize, Image.PatchSize);
+    internal PatchGrid Grid
+    {
+        get
+        {
+            int channels = Latents?.NumberOfChannels ?? Codecs.PixelCodec.Channels, factor = Latents?.DownsamplingFactor ?? 1;
+            return Vector is { } vector
+                ? new PatchGrid(vector.NumberOfChannels, 1, vector.Length, 1, vector.PatchLength)
+                : new PatchGrid(channels, Image.ImageHeight / factor, Image.ImageWidth / factor, Image.PatchSize, Image.PatchSize);
+        }
+    }
 
     /// <summary>The U-Net that patches pass; null where they pass linear layers alone, as those of vectors always do.</summary>
     internal UNetPatchShape? UNet => Vector is null && Image.PatchEncoding == PatchEncoding.UNet
@@ -30,5 +40,5 @@ public sealed record TransfusionConfig
         : null;
 
     /// <summary>Latents lie within ± this; ∞ where nothing bounds them.</summary>
-    internal double SampleBound => Vector is null ? 1 : double.PositiveInfinity;
+    internal double SampleBound => Vector is null && Latents is null ? 1 : double.PositiveInfinity;
 }

@@ -18,9 +18,10 @@ public sealed partial class TransfusionModel
     /// <summary>Trains a model on documents made with the tokenizer and the codec.</summary>
     /// <param name="initial">Where the text path's weights come from; null: all begin at random.</param>
     /// <param name="preview">Adds to a report what the model can do so far; null: nothing.</param>
+    /// <param name="autoencoder">Made the documents' latents; the model keeps a copy.</param>
     internal static TransfusionModel Train(TransfusionConfig config, TrainingOptions options, TextTokenizer tokenizer,
         IReadOnlyList<Document> documents, IReadOnlyList<Document> validation, LlamaCheckpoint? initial = null,
-        Func<TransfusionModel, TrainingProgress, TrainingProgress>? preview = null)
+        Func<TransfusionModel, TrainingProgress, TrainingProgress>? preview = null, StoredAutoencoder? autoencoder = null)
     {
         NativeTorch.Require();
         TransfusionNetwork network = CreateNetwork(config, tokenizer.VocabularySize);
@@ -30,7 +31,7 @@ public sealed partial class TransfusionModel
             initial?.CopyTo(network, generator);
         }
         network.to(options.Device);
-        var model = new TransfusionModel(config, tokenizer, network);
+        var model = new TransfusionModel(config, tokenizer, network, autoencoder?.Copy(options.Device));
         TrainingOptions previewed = preview is null ? options : options with
         {
             Preview = progress =>
@@ -56,7 +57,8 @@ public sealed partial class TransfusionModel
         network.to(device);
         network.eval();
         KeepWeights(network);
-        return new TransfusionModel(archive.Config, archive.Tokenizer, network);
+        archive.Autoencoder?.Network.MoveTo(device);
+        return new TransfusionModel(archive.Config, archive.Tokenizer, network, archive.Autoencoder);
     }
 
     internal string[] CaptionBatch(IReadOnlyList<Tensor> latents, GenerationOptions options, CancellationToken cancellationToken) =>

@@ -25,8 +25,8 @@ public sealed partial class TransfusionModel
         ArgumentNullException.ThrowIfNull(prompt);
         if (strength is not (> 0 and <= 1))
             throw new ArgumentOutOfRangeException(nameof(strength), strength, "The strength must be above 0 and at most 1.");
-        using Tensor latents = ToLatents(source);
-        return Edit(prompt, new ImageStart(latents, strength, Mask: null), options, cancellationToken);
+        using Tensor latents = ToLatents(source), pixels = Edit(prompt, new ImageStart(latents, strength, Mask: null), options, cancellationToken);
+        return ImageTensors.ToImage(pixels);
     }
 
     /// <summary>Draws a part of a picture anew and leaves the rest as it is (inpainting; Lugmayr et al. 2022).</summary>
@@ -45,17 +45,18 @@ public sealed partial class TransfusionModel
         if ((mask.Width, mask.Height) != (source.Width, source.Height))
             throw new ArgumentException($"The mask is {mask.Width}×{mask.Height}; it must be as large as the source, {source.Width}×{source.Height}.", nameof(mask));
         using var scope = NewDisposeScope();
-        Tensor marked = ToPixels(mask).mean([0], keepdim: true).IsAbove(0.0).to(ScalarType.Float32).DetachFromDisposeScope();       // [1, H, W]
-        using Tensor latents = ToLatents(source);
-        using (marked)
-            return Edit(prompt, new ImageStart(latents, Strength: 1, marked), options, cancellationToken);
+        Tensor pixels = ToPixels(source), marked = ToPixels(mask).mean([0], keepdim: true).IsAbove(0.0);                             // [3, H, W] and [1, H, W]
+        // A place of the latents is drawn anew if any of its pixels is.
+        int factor = Config.Latents?.DownsamplingFactor ?? 1;
+        using Tensor places = nn.functional.max_pool2d(marked.to(ScalarType.Float32), factor).DetachFromDisposeScope(), latents = Codec.Encode(pixels).DetachFromDisposeScope();
+        return ImageTensors.ToImage(where(marked, Edit(prompt, new ImageStart(latents, Strength: 1, places), options, cancellationToken), pixels));
     }
 
-    private MLImage Edit(string prompt, ImageStart start, GenerationOptions? options, CancellationToken cancellationToken)
+    /// <summary>Pixels [3, H, W], the caller's.</summary>
+    private Tensor Edit(string prompt, ImageStart start, GenerationOptions? options, CancellationToken cancellationToken)
     {
         options ??= GenerationOptions.Fast;
         int[] ids = Tokenizer.Encode(prompt);
-        using Tensor pixels = DrawImages([new Document([new TextPart(ids)])], [RowSeed.Of(options.Seed, ids)], options, cancellationToken, start)[0];
-        return ImageTensors.ToImage(pixels);
+        return DrawImages([new Document([new TextPart(ids)])], [RowSeed.Of(options.Seed, ids)], options, cancellationToken, start)[0];
     }
 }

@@ -21,15 +21,17 @@ namespace Microsoft.ML.Transfusion;
 public sealed partial class TransfusionModel : IDisposable
 {
     private readonly TransfusionNetwork _network;
+    private readonly StoredAutoencoder? _autoencoder;
     private readonly DiffusionProcess _diffusion;
     private readonly Lock _gate = new();
     private IInferenceNetwork? _inference;                  // a copy of the weights as generation wants them, made when it is first needed
     private GenerationQueue? _queue;
     private bool _disposed;
 
-    private TransfusionModel(TransfusionConfig config, TextTokenizer tokenizer, TransfusionNetwork network)
+    /// <param name="autoencoder">On the network's device, and the model's from now on; null where it sees no latents.</param>
+    private TransfusionModel(TransfusionConfig config, TextTokenizer tokenizer, TransfusionNetwork network, StoredAutoencoder? autoencoder)
     {
-        (Config, Tokenizer, Codec, _network) = (config, tokenizer, LatentCodec.Create(config), network);
+        (Config, Tokenizer, Codec, _network, _autoencoder) = (config, tokenizer, LatentCodec.Create(config, autoencoder?.Network), network, autoencoder);
         _diffusion = DiffusionProcess.Create(config.Diffusion, network.Device);
     }
 
@@ -103,7 +105,7 @@ public sealed partial class TransfusionModel : IDisposable
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_disposed, this);
-            ModelArchive.Write(stream, Config, Tokenizer, _network.state_dict());
+            ModelArchive.Write(stream, Config, Tokenizer, _network.state_dict(), autoencoder: _autoencoder);
         }
     }
 
@@ -146,6 +148,7 @@ public sealed partial class TransfusionModel : IDisposable
             ForgetWeights();
             _diffusion.Dispose();
             _network.Dispose();
+            _autoencoder?.Dispose();
         }
     }
 

@@ -56,6 +56,9 @@ public sealed partial class TransfusionTrainer
         /// <summary>The size pictures are trained and drawn at; 32×32 in patches of 4×4 by default.</summary>
         public ImageCodecConfig Image { get; init; } = new();
 
+        /// <summary>Makes latents of pictures, which the network then learns in place of pixels (Transfusion §4.1): one that <see cref="ImageAutoencoderTrainer"/> has trained, or one of diffusers' from <see cref="KlAutoencoder.LoadFolder"/>. Patches are cut from the latents. Pictures are encoded once, before training; the trained model holds a copy. Null, the default, learns pixels.</summary>
+        public ImageAutoencoder? Autoencoder { get; init; }
+
         /// <summary>How far one patch of a vector reaches along its last dimension, a divisor of that. Null, the default, takes the shortest that leaves 16 patches or fewer.</summary>
         public int? VectorPatchLength { get; init; }
 
@@ -98,7 +101,7 @@ public sealed partial class TransfusionTrainer
         /// <summary>Whether blocks of the transformer are computed a second time in the backward pass instead of keeping all that they computed: the same gradients from far less memory, for about a third more work. Off by default.</summary>
         public bool ActivationCheckpointing { get; init; }
 
-        /// <summary>Whether images are mirrored in half of their visits. Off by default, because captions say "left".</summary>
+        /// <summary>Whether images are mirrored in half of their visits. Off by default, because captions say "left". Not with <see cref="Autoencoder"/>.</summary>
         public bool HorizontalFlip { get; init; }
 
         /// <summary>What happens when a picture cannot be read; <see cref="UnreadableImages.Skip"/> by default.</summary>

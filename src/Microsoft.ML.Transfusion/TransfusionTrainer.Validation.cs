@@ -12,7 +12,7 @@ public sealed partial class TransfusionTrainer
         var check = new OptionChecks(context);
         ValidateColumns(check, options);
         ValidateTransformer(check, options.Transformer, options.Image);
-        ValidateImage(check, options.Image);
+        ValidateImage(check, options.Image, options.Autoencoder?.DownsamplingFactor ?? 1);
         ValidateDiffusion(check, options.Diffusion);
         ValidateOptimizer(check, options.Optimizer);
         check.That(options.NumberOfSteps is not < 1, "NumberOfSteps", options.NumberOfSteps, "at least 1, or null");
@@ -25,6 +25,7 @@ public sealed partial class TransfusionTrainer
         check.That(options.CheckpointTimeInterval is null || options.CheckpointTimeInterval > TimeSpan.Zero, "CheckpointTimeInterval", options.CheckpointTimeInterval, "above zero, or null");
         check.That(options.NumberOfCheckpoints >= 1, "NumberOfCheckpoints", options.NumberOfCheckpoints, "at least 1");
         check.That(options.ScoringBatchSize >= 1, "ScoringBatchSize", options.ScoringBatchSize, "at least 1");
+        check.That(options.Autoencoder is null || !options.HorizontalFlip, "HorizontalFlip", options.HorizontalFlip, "false with an Autoencoder: pictures are encoded once, and mirrored latents are not those of mirrored pictures");
         check.That(Enum.IsDefined(options.Precision), "Precision", options.Precision, "a value of TrainingPrecision");
         check.That(Enum.IsDefined(options.UnreadableImages), "UnreadableImages", options.UnreadableImages, "a value of UnreadableImages");
         check.That(options.CacheMemory >= 0, "CacheMemory", options.CacheMemory, "at least 0 bytes");
@@ -32,9 +33,9 @@ public sealed partial class TransfusionTrainer
         check.NotNull(options.Tokenizer, "Tokenizer");
         check.Generation(options.Generation, "Generation", options.Diffusion);
         // Longer documents are checked row by row; of a pair it is known before that there is an image.
-        int needed = SequenceBatch.LengthOf([], 0) + options.Image.PatchCount + 2;
+        int patches = new TransfusionConfig { Image = options.Image, Latents = Latents(options.Autoencoder) }.Grid.PatchCount, needed = SequenceBatch.LengthOf([], 0) + patches + 2;
         check.That(options.ColumnNames is not null || options.Transformer.MaxSequenceLength >= needed, "Transformer.MaxSequenceLength", options.Transformer.MaxSequenceLength,
-            $"at least {needed}: one image of {options.Image.PatchCount} patches and four special tokens, and the text comes on top. Raise it, or take smaller images or larger patches");
+            $"at least {needed}: one image of {patches} patches and four special tokens, and the text comes on top. Raise it, or take smaller images or larger patches");
     }
 
     private static void ValidateColumns(OptionChecks check, Options options)
@@ -100,19 +101,21 @@ public sealed partial class TransfusionTrainer
         check.That(transformer.MaxSequenceLength >= 2, "Transformer.MaxSequenceLength", transformer.MaxSequenceLength, "at least 2");
     }
 
-    private static void ValidateImage(OptionChecks check, ImageCodecConfig image)
+    private static void ValidateImage(OptionChecks check, ImageCodecConfig image, int factor)
     {
         check.That(image.PatchSize >= 1, "Image.PatchSize", image.PatchSize, "at least 1");
-        check.That(IsMultiple(image.ImageHeight), "Image.ImageHeight", image.ImageHeight, $"a multiple of PatchSize ({image.PatchSize}), such as {Nearest(image.ImageHeight)}");
-        check.That(IsMultiple(image.ImageWidth), "Image.ImageWidth", image.ImageWidth, $"a multiple of PatchSize ({image.PatchSize}), such as {Nearest(image.ImageWidth)}");
+        int side = image.PatchSize * factor;
+        string unit = factor == 1 ? $"PatchSize ({image.PatchSize})" : $"PatchSize ({image.PatchSize}) times the autoencoder's downsampling factor ({factor})";
+        check.That(IsMultiple(image.ImageHeight), "Image.ImageHeight", image.ImageHeight, $"a multiple of {unit}, such as {Nearest(image.ImageHeight)}");
+        check.That(IsMultiple(image.ImageWidth), "Image.ImageWidth", image.ImageWidth, $"a multiple of {unit}, such as {Nearest(image.ImageWidth)}");
 
         check.That(Enum.IsDefined(image.PatchEncoding), "Image.PatchEncoding", image.PatchEncoding, "a value of PatchEncoding");
         check.That(image.PatchEncoding == PatchEncoding.Linear || int.IsPow2(image.PatchSize), "Image.PatchSize", image.PatchSize, "1, 2, 4, 8 or another power of two, since a U-Net halves resolutions; or take PatchEncoding.Linear");
         check.That(image.UNetChannels >= 1, "Image.UNetChannels", image.UNetChannels, "at least 1");
         check.That(image.UNetLayers >= 1, "Image.UNetLayers", image.UNetLayers, "at least 1");
 
-        bool IsMultiple(int size) => size >= 1 && size % image.PatchSize == 0;
-        int Nearest(int size) => Math.Max(1, size / image.PatchSize) * image.PatchSize;
+        bool IsMultiple(int size) => size >= 1 && size % side == 0;
+        int Nearest(int size) => Math.Max(1, size / side) * side;
     }
 
     private static void ValidateDiffusion(OptionChecks check, DiffusionConfig? diffusion)

@@ -41,6 +41,7 @@ public sealed partial class TransfusionTrainer : IEstimator<TransfusionTransform
     {
         if (input is null)
             throw _host.Process(new ArgumentNullException(nameof(input)));
+        _options.Autoencoder?.RequireAlive();
         using IChannel channel = _host.Start("Train");
         using TrainingCheckpoints checkpoints = OpenCheckpoints(ShapeOf(input, _options.ValidationSet), channel);      // before anything is read, and before the board
         TensorBoardLog? board = OpenBoard();
@@ -54,8 +55,12 @@ public sealed partial class TransfusionTrainer : IEstimator<TransfusionTransform
         Transformer = _pretrained?.Transformer ?? _options.Transformer,
         Diffusion = _options.Diffusion,
         Image = _options.Image,
+        Latents = Latents(_options.Autoencoder),
         Vector = shape.Vector,
     };
+
+    private static LatentConfig? Latents(ImageAutoencoder? autoencoder) => autoencoder is null ? null
+        : new LatentConfig { NumberOfChannels = autoencoder.LatentChannels, DownsamplingFactor = autoencoder.DownsamplingFactor };
 
     private int? ChosenSeed => _options.Seed ?? MLNetInternals.SeedOf(_environment);
 
@@ -79,10 +84,12 @@ public sealed partial class TransfusionTrainer : IEstimator<TransfusionTransform
         var cache = new DataCache(_host, _options.CacheMemory, _options.CacheFolder);
         try
         {
-            RowDocuments training = new DocumentReader(_host, channel, shape.Columns, _options.UnreadableImages, config, cache, "training data", _options.CancellationToken).Read(input);
-            RowDocuments validation = validationSet is null ? new RowDocuments(config, cache)
-                : new DocumentReader(_host, channel, shape.Columns, _options.UnreadableImages, config, cache, "validation set", _options.CancellationToken).Read(validationSet);
-            LatentCodec codec = LatentCodec.Create(training.Measured);
+            LatentCodec unmeasured = LatentCodec.Create(config, _options.Autoencoder?.Stored.Network);
+            RowDocuments Documents(IDataView view, string name) =>
+                new DocumentReader(_host, channel, shape.Columns, _options.UnreadableImages, config, name, _options.CancellationToken).Read(view, new RowDocuments(config, unmeasured, cache));
+            RowDocuments training = Documents(input, "training data");
+            RowDocuments validation = validationSet is null ? new RowDocuments(config, unmeasured, cache) : Documents(validationSet, "validation set");
+            LatentCodec codec = LatentCodec.Create(training.Measured, _options.Autoencoder?.Stored.Network);
             TextTokenizer tokenizer = vocabulary ?? _pretrained?.Tokenizer ?? _options.Tokenizer.Create(training.Texts);
             var data = new TrainingDocuments(training.Measured, shape.Columns, tokenizer, training.Encode(tokenizer, codec, _host), validation.Encode(tokenizer, codec, _host), cache);
             channel.Info(MessageSensitivity.None, "The data take {0:N0} MiB of memory and {1:N0} MiB of disk.", cache.InMemory >> 20, cache.OnDisk >> 20);
@@ -132,6 +139,8 @@ public sealed partial class TransfusionTrainer : IEstimator<TransfusionTransform
 
     private VectorCodecConfig VectorOf(IReadOnlyList<int> shape)
     {
+        if (_options.Autoencoder is not null)
+            throw _host.Process(new ArgumentException("Autoencoder makes latents of pictures; the data has vectors in their place. Set it to null."));
         if (_options.HorizontalFlip)
             throw _host.Process(new ArgumentException("HorizontalFlip mirrors pictures; a vector would run backwards. Set it to false."));
         int length = shape[^1], patch = _options.VectorPatchLength ?? DefaultPatchLength(length);
@@ -181,6 +190,6 @@ public sealed partial class TransfusionTrainer : IEstimator<TransfusionTransform
             channel.Info(MessageSensitivity.UserData, "Beginning with the weights of {0}: {1}", _options.InitializeFrom, data.Config.Transformer);
         training = checkpoints?.Attach(training, data.Tokenizer, data.Training) ?? training;
         var preview = new TrainingPreview(channel, _options, data.Training, data.Validation);
-        return TransfusionModel.Train(data.Config, training, data.Tokenizer, data.Training, validates ? data.Validation : [], _pretrained?.Checkpoint, preview.AddTo);
+        return TransfusionModel.Train(data.Config, training, data.Tokenizer, data.Training, validates ? data.Validation : [], _pretrained?.Checkpoint, preview.AddTo, _options.Autoencoder?.Stored);
     }
 }

@@ -31,7 +31,7 @@ internal static class DenoiseCommand
         using var bench = new GenerationBench(parsed.GetValue(Dim), parsed.GetValue(Layers), parsed.GetValue(Heads), threads);
         using var scope = NewDisposeScope();
         var clock = new StepClock(threads, isCuda: false);
-        int patches = bench.Config.Image.PatchCount;
+        int patches = bench.Config.Grid.PatchCount;
         using var floor = new ProductFloor(bench.Config.Transformer, batch * patches, (batch * patches, StepShape.PatchVectorSize));
         Console.WriteLine($"{bench.Config.Transformer.HiddenSize} wide, {bench.Config.Transformer.NumberOfLayers} layers, {bench.MillionWeights:F1} M weights, f32, {batch} images of {patches} patches; "
             + $"{threads} threads, {clock.Name}, median of {rounds}.");

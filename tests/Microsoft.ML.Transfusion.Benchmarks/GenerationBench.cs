@@ -25,7 +25,7 @@ internal sealed class GenerationBench : IDisposable
             Image = new ImageCodecConfig { ImageHeight = 32, ImageWidth = 32, PatchSize = 4 },
             Diffusion = DiffusionConfig.Minutes,
         };
-        _network = new TransfusionNetwork(Config.Transformer, Vocabulary, StepShape.PatchVectorSize, Config.Image.PatchCount);
+        _network = new TransfusionNetwork(Config.Transformer, Vocabulary, StepShape.PatchVectorSize, Config.Grid.PatchCount);
         using (var generator = new TorchSharp.torch.Generator(1, CPU))
             _network.Initialize(generator);
         _network.eval();

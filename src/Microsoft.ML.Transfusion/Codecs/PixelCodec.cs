@@ -8,7 +8,11 @@ internal sealed class PixelCodec : LatentCodec
 {
     public const int Channels = 3;
 
-    public override Tensor Encode(Tensor values) => values.alias();
+    public override bool IsMeasured => false;
+
+    public override Tensor Compress(Tensor values) => values.alias();
+
+    public override Tensor Normalize(Tensor compressed) => compressed.alias();
 
     public override Tensor Decode(Tensor latents) => latents.Clamp(-1, 1);
 }

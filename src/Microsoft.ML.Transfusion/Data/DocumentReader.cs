@@ -7,17 +7,16 @@ namespace Microsoft.ML.Transfusion.Data;
 
 /// <param name="unreadableImages">What to do about them.</param>
 /// <param name="name">What messages call the view: training data or validation set.</param>
-/// <param name="cache">Takes what is read; it must outlive the documents.</param>
-internal sealed class DocumentReader(IHost host, IChannel channel, IReadOnlyList<InputColumn> columns, UnreadableImages unreadableImages, TransfusionConfig config, DataCache cache, string name,
+internal sealed class DocumentReader(IHost host, IChannel channel, IReadOnlyList<InputColumn> columns, UnreadableImages unreadableImages, TransfusionConfig config, string name,
     CancellationToken cancellationToken)
 {
     private const int NamedAtMost = 20;                            // unreadable pictures that get a line each
 
     /// <summary>Reads every row that has at least one value.</summary>
     /// <exception cref="InvalidOperationException">No row is left, or a picture is unreadable and the options say error, or a vector has values that are no numbers.</exception>
-    public RowDocuments Read(IDataView view)
+    /// <param name="documents">Takes what is read.</param>
+    public RowDocuments Read(IDataView view, RowDocuments documents)
     {
-        var documents = new RowDocuments(config, cache);
         List<DataViewSchema.Column> names = [.. view.Schema.Where(column => !column.IsHidden && column.Type is TextDataViewType)];
         using DataViewRowCursor cursor = view.GetRowCursor(columns.Select(column => view.Schema[column.Name]).Union(names));
         List<(InputColumn Column, Func<RowPart?> Read)> readers = [.. columns.Select(column => (column, PartReader.Create(cursor, column, config)))];

@@ -9,7 +9,8 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion.Data;
 
-internal sealed class RowDocuments(TransfusionConfig config, DataCache cache)
+/// <param name="codec">What is stored of pictures and vectors; its statistics do not count yet.</param>
+internal sealed class RowDocuments(TransfusionConfig config, LatentCodec codec, DataCache cache)
 {
     private readonly List<long> _rows = [];
     private readonly ChannelStatistics _statistics = new(config.Grid.Channels);
@@ -23,9 +24,12 @@ internal sealed class RowDocuments(TransfusionConfig config, DataCache cache)
         where part.Kind == StoredPartKind.Text
         select TextOf(part);
 
-    /// <summary>The configuration of what was read: with the statistics of its vectors, if it has any.</summary>
-    public TransfusionConfig Measured => config.Vector is not { } vector ? config
-        : config with { Vector = vector with { Mean = _statistics.Mean, StandardDeviation = _statistics.StandardDeviation } };
+    /// <summary>The configuration of what was read: with the statistics of its vectors or latents, if it has any.</summary>
+    public TransfusionConfig Measured => config with
+    {
+        Vector = config.Vector is { } vector ? vector with { Mean = _statistics.Mean, StandardDeviation = _statistics.StandardDeviation } : null,
+        Latents = config.Latents is { } latents ? latents with { Mean = _statistics.Mean, StandardDeviation = _statistics.StandardDeviation } : null,
+    };
 
     /// <summary>Takes over the parts: pixels become latents and are disposed.</summary>
     public void Add(long row, IReadOnlyList<RowPart> parts)
@@ -46,14 +50,14 @@ internal sealed class RowDocuments(TransfusionConfig config, DataCache cache)
     }
 
     /// <summary>Rows of one picture each as they were read, which live as long as the cache.</summary>
-    public IReadOnlyList<Document> Pictures() => new StoredDocuments(cache, _rows, config.Grid.LatentShape, new PixelCodec());
+    public IReadOnlyList<Document> Pictures() => new StoredDocuments(cache, _rows, config.Grid.LatentShape, codec);
 
     /// <summary>Cuts the texts into tokens, which take their place. The documents live as long as the cache.</summary>
     /// <exception cref="InvalidOperationException">A document is longer than the network's context.</exception>
-    /// <param name="codec">Makes latents of vectors.</param>
-    public IReadOnlyList<Document> Encode(TextTokenizer tokenizer, LatentCodec codec, IExceptionContext context)
+    /// <param name="measured">Makes latents of what is stored, with the training data's statistics.</param>
+    public IReadOnlyList<Document> Encode(TextTokenizer tokenizer, LatentCodec measured, IExceptionContext context)
     {
-        var documents = new StoredDocuments(cache, _rows, config.Grid.LatentShape, codec);
+        var documents = new StoredDocuments(cache, _rows, config.Grid.LatentShape, measured);
         for (int row = 0; row < _rows.Count; row++)
         {
             foreach (ref StoredPart part in StoredRow.Parts(cache, _rows[row]))
@@ -77,13 +81,14 @@ internal sealed class RowDocuments(TransfusionConfig config, DataCache cache)
         return new StoredPart(address, tokens.Length, StoredPartKind.Tokens);
     }
 
-    /// <summary>Pixels are their own latents; vectors become latents when all are read and measured.</summary>
+    /// <summary>Pixels are their own latents; vectors, and what an autoencoder makes of pictures, become latents when all are read and measured.</summary>
     private StoredPart Store(Tensor values)
     {
-        if (config.Vector is not null)
+        if (codec.IsMeasured)
         {
-            _statistics.Add(values);
-            return new StoredPart(StoredLatents.WriteExact(values, cache), 0, StoredPartKind.Vector);
+            using Tensor compressed = codec.Compress(values);
+            _statistics.Add(compressed);
+            return new StoredPart(StoredLatents.WriteExact(compressed, cache), 0, StoredPartKind.Measured);
         }
         long address = StoredLatents.Write(values, cache, out bool is8Bit);
         return new StoredPart(address, 0, is8Bit ? StoredPartKind.Image8Bit : StoredPartKind.Image16Bit);

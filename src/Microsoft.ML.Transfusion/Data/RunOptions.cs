@@ -36,6 +36,7 @@ internal static class RunOptions
             [nameof(options.Precision)] = $"{precision}",
             [nameof(options.HorizontalFlip)] = $"{options.HorizontalFlip}",
             [nameof(options.FreezeTextPath)] = $"{options.FreezeTextPath}",
+            [nameof(options.Autoencoder)] = options.Autoencoder is { } autoencoder ? $"fingerprint {Fingerprint.Of(autoencoder.Stored.Network.state_dict().Values)}" : Unset,
         };
         AddAll(values, config, options.Optimizer);
         return values;
@@ -55,6 +56,7 @@ internal static class RunOptions
         AddAll(values, "Transformer", JsonSerializer.SerializeToNode(config.Transformer, Json));
         AddAll(values, "Diffusion", JsonSerializer.SerializeToNode(config.Diffusion, Json));
         AddAll(values, "Image", JsonSerializer.SerializeToNode(config.Image, Json));
+        AddAll(values, "Latents", JsonSerializer.SerializeToNode(config.Latents, Json));
         AddAll(values, "Vector", JsonSerializer.SerializeToNode(config.Vector, Json));
         AddAll(values, "Optimizer", JsonSerializer.SerializeToNode(optimizer, Json));
         foreach (string name in Free)

@@ -8,7 +8,7 @@ namespace Microsoft.ML.Transfusion.Data;
 /// <param name="cache">Holds the parts.</param>
 /// <param name="rows">Addresses of the documents' parts.</param>
 /// <param name="latentShape">Of every image: [C, H, W].</param>
-/// <param name="codec">Makes latents of vectors.</param>
+/// <param name="codec">Makes latents of what is stored of vectors, or of pictures that an autoencoder has encoded.</param>
 internal sealed class StoredDocuments(DataCache cache, List<long> rows, long[] latentShape, LatentCodec codec) : IReadOnlyList<Document>
 {
     public int Count => rows.Count;
@@ -32,10 +32,10 @@ internal sealed class StoredDocuments(DataCache cache, List<long> rows, long[] l
     private DocumentPart ToPart(StoredPart part) => part.Kind switch
     {
         StoredPartKind.Tokens => new TextPart(cache.At<int>(part.Address, part.Length).ToArray()),
-        StoredPartKind.Vector => new ImagePart(() =>
+        StoredPartKind.Measured => new ImagePart(() =>
         {
             using Tensor values = StoredLatents.ReadExact(cache, part.Address, latentShape);
-            return codec.Encode(values);
+            return codec.Normalize(values);
         }),
         _ => new ImagePart(() => StoredLatents.Read(cache, part.Address, part.Kind == StoredPartKind.Image8Bit, latentShape)),
     };

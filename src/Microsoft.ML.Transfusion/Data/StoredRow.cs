@@ -9,7 +9,7 @@ internal enum StoredPartKind
     Tokens,
     Image8Bit,
     Image16Bit,
-    Vector,
+    Measured,
 }
 
 /// <param name="Address">Where the contents are.</param>

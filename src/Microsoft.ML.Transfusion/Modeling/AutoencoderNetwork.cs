@@ -1,4 +1,5 @@
 // What the two autoencoders have in common once they are trained: pictures to latents and back, without chance.
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion.Modeling;
@@ -10,6 +11,16 @@ internal abstract class AutoencoderNetwork(AutoencoderShape shape, int latentCha
     public AutoencoderShape Shape { get; } = shape;
 
     public int LatentChannels { get; } = latentChannels;
+
+    public Device Device => parameters().First().device;
+
+    /// <summary>Moves to a device; the weights outlive the dispose scope that it is called in.</summary>
+    public void MoveTo(Device device)
+    {
+        this.to(device);
+        foreach (Tensor weight in state_dict().Values)
+            weight.DetachFromDisposeScope();
+    }
 
     /// <summary>Pictures [N, 3, H, W] in [−1, 1] → the likeliest latents, [N, C, H/f, W/f].</summary>
     public abstract Tensor ToLatents(Tensor images);

@@ -61,6 +61,7 @@ internal static class AutoencoderFolder
         try
         {
             Copy(names, read, network, source);
+            network.MoveTo(CPU);
             return network;
         }
         catch

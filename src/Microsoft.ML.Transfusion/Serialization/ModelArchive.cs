@@ -13,6 +13,7 @@ internal sealed record ModelArchive(
     TransfusionConfig Config,
     TextTokenizer Tokenizer,
     IReadOnlyDictionary<string, Tensor> Weights,
+    StoredAutoencoder? Autoencoder,
     IReadOnlyDictionary<string, string> Extra)
 {
     private const string ConfigFile = "config.json";
@@ -21,12 +22,13 @@ internal sealed record ModelArchive(
 
     /// <summary>Writes from the stream's position on; the stream need not seek and stays open.</summary>
     public static void Write(Stream stream, TransfusionConfig config, TextTokenizer tokenizer,
-        IReadOnlyDictionary<string, Tensor> weights, IReadOnlyDictionary<string, string>? extra = null) => SealedArchive.Write(stream, ArchiveKind.Model,
+        IReadOnlyDictionary<string, Tensor> weights, IReadOnlyDictionary<string, string>? extra = null, StoredAutoencoder? autoencoder = null) => SealedArchive.Write(stream, ArchiveKind.Model,
         [
             SealedArchive.JsonEntry(ConfigFile, config),
             SealedArchive.JsonEntry(ExtraFile, extra ?? new Dictionary<string, string>()),
             .. SealedArchive.TokenizerEntries(tokenizer),
             (WeightsFile, entry => SafeTensors.Write(entry, weights)),
+            .. autoencoder is null ? [] : AutoencoderArchive.Entries(autoencoder),
         ]);
 
     /// <summary>Reads from the stream's position to its end; the stream need not seek and stays open.</summary>
@@ -41,6 +43,6 @@ internal sealed record ModelArchive(
         TextTokenizer tokenizer = archive.ReadTokenizer();
         ZipArchiveEntry weights = archive[WeightsFile];
         using Stream contents = weights.Open();
-        return new ModelArchive(config, tokenizer, SafeTensors.Read(contents, weights.Length), extra);
+        return new ModelArchive(config, tokenizer, SafeTensors.Read(contents, weights.Length), config.Latents is null ? null : AutoencoderArchive.Read(archive), extra);
     }
 }

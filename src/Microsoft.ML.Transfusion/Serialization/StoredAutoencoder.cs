@@ -1,7 +1,6 @@
 // An autoencoder and what its files say of it.
 using System.Globalization;
 using Microsoft.ML.Transfusion.Modeling;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion.Serialization;
@@ -30,7 +29,7 @@ internal sealed record StoredAutoencoder(AutoencoderConfigFile Config, Autoencod
         Dictionary<string, Tensor> weights = Network.state_dict();
         foreach ((string name, Tensor weight) in copy.state_dict())
             weight.copy_(weights[name]);
-        copy.to(device);
+        copy.MoveTo(device);
         return this with { Network = copy };
     }
 

@@ -114,8 +114,8 @@ public sealed class DocumentReaderTests : IDisposable
     {
         IHost host = ((IHostEnvironment)_ml).Register("test");
         using IChannel channel = host.Start("read");
-        return new DocumentReader(host, channel, [new("Caption", IsImage: false), new("Image", IsImage: true)], options.UnreadableImages, Config(options), _cache, "training data",
-            options.CancellationToken).Read(view);
+        return new DocumentReader(host, channel, [new("Caption", IsImage: false), new("Image", IsImage: true)], options.UnreadableImages, Config(options), "training data", options.CancellationToken)
+            .Read(view, new RowDocuments(Config(options), new PixelCodec(), _cache));
     }
 
     private static TransfusionConfig Config(TransfusionTrainer.Options options) => new() { Transformer = options.Transformer, Image = options.Image };
