@@ -13,6 +13,10 @@ internal static class AutoencoderRun
     private const int NumberOfCodes = 512;
     private static readonly JsonSerializerOptions Format = new(JsonSerializerDefaults.Web) { WriteIndented = true };
 
+    /// <summary>The autoencoder of a folder, of either kind.</summary>
+    public static ImageAutoencoder Load(string folder) =>
+        File.ReadAllText(Path.Combine(folder, "config.json")).Contains("VQModel", StringComparison.Ordinal) ? VqAutoencoder.LoadFolder(folder) : KlAutoencoder.LoadFolder(folder);
+
     public static void TrainAndEvaluate(string dataFolder, string testFolder, bool isQuantized, RunSettings settings)
     {
         Directory.CreateDirectory(settings.Output);

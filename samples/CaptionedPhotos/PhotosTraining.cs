@@ -9,12 +9,13 @@ internal static class PhotosTraining
     /// <summary>How captions are drawn and pictures captioned.</summary>
     public static GenerationOptions Generation => GenerationOptions.Fast;
 
-    public static TransfusionTrainer.Options Options(RunSettings settings, IProgress<TrainingProgress> progress, CancellationToken interruption) => new()
+    public static TransfusionTrainer.Options Options(RunSettings settings, ImageAutoencoder? autoencoder, IProgress<TrainingProgress> progress, CancellationToken interruption) => new()
     {
         TextColumnName = nameof(Photo.Caption),
         ImageColumnName = "Image",
         Transformer = TransformerConfig.Tiny,
-        Image = new ImageCodecConfig { ImageHeight = 32, ImageWidth = 32, PatchSize = 4 },
+        Image = new ImageCodecConfig { ImageHeight = 32, ImageWidth = 32, PatchSize = 4 / (autoencoder?.DownsamplingFactor ?? 1) },
+        Autoencoder = autoencoder,
         Diffusion = new DiffusionConfig
         {
             Prediction = PredictionType.Velocity,
@@ -24,7 +25,7 @@ internal static class PhotosTraining
             ImageFirstMaxTimestep = 200,
         },
         Optimizer = OptimizerConfig.Minutes with { LearningRate = 1.5e-3, BatchSize = 32 },
-        HorizontalFlip = true,                              // its captions do not say "left"
+        HorizontalFlip = autoencoder is null,               // its captions do not say "left"; latents are encoded once
         Generation = Generation,
         ScoringBatchSize = 100,
         NumberOfSteps = settings.Steps,

@@ -15,7 +15,8 @@ Option<DirectoryInfo> data = new Option<DirectoryInfo>("--data") { Description =
 Option<DirectoryInfo> test = new Option<DirectoryInfo>("--test") { Description = "Folder to caption after training.", Required = true }.AcceptExistingOnly();
 Option<FileInfo> evaluate = new Option<FileInfo>("--evaluate") { Description = "Judge this saved model, and train nothing.", HelpName = "photos.zip" }.AcceptExistingOnly();
 Option<string> autoencoder = new Option<string>("--autoencoder") { Description = "Train an autoencoder on the pictures instead, with continuous latents (kl) or codes (vq)." }.AcceptOnlyFromAmong("kl", "vq");
-RootCommand command = new("Trains a Transfusion model on a folder of captioned pictures; then it captions and draws.") { data, test, evaluate, autoencoder };
+Option<DirectoryInfo> latents = new Option<DirectoryInfo>("--latents") { Description = "Learn the latents of the autoencoder in this folder instead of pixels.", HelpName = "autoencoder" }.AcceptExistingOnly();
+RootCommand command = new("Trains a Transfusion model on a folder of captioned pictures; then it captions and draws.") { data, test, evaluate, autoencoder, latents };
 run.AddTo(command);
 command.SetAction(parsed =>
 {
@@ -25,14 +26,15 @@ command.SetAction(parsed =>
     else if (parsed.GetValue(data) is { } pictures && parsed.GetValue(autoencoder) is { } kind)
         AutoencoderRun.TrainAndEvaluate(pictures.FullName, parsed.GetRequiredValue(test).FullName, kind == "vq", settings);
     else if (parsed.GetValue(data) is { } folder)
-        TrainAndEvaluate(folder.FullName, parsed.GetRequiredValue(test).FullName, settings);
+        TrainAndEvaluate(folder.FullName, parsed.GetRequiredValue(test).FullName, settings, parsed.GetValue(latents)?.FullName);
     else
         Console.Error.WriteLine("Give --data, a folder to learn from, or --evaluate, a model that has learned.");
 });
 return command.Parse(args).Invoke();
 
-static void TrainAndEvaluate(string dataFolder, string testFolder, RunSettings settings)
+static void TrainAndEvaluate(string dataFolder, string testFolder, RunSettings settings, string? autoencoderFolder)
 {
+    using ImageAutoencoder? autoencoder = autoencoderFolder is null ? null : AutoencoderRun.Load(autoencoderFolder);
     Directory.CreateDirectory(settings.Output);
     MLContext ml = new(seed: settings.Seed);
     IDataView photos = ml.Generation.LoadCaptionedImages(dataFolder);
@@ -40,7 +42,7 @@ static void TrainAndEvaluate(string dataFolder, string testFolder, RunSettings s
     var loader = ml.Transforms.LoadImages("Image", imageFolder: "", inputColumnName: nameof(Photo.ImagePath));
 
     (var model, TrainingDisplay training) = TrainingDisplay.Run((display, interruption) =>
-        loader.Append(ml.Generation.Trainers.Transfusion(PhotosTraining.Options(settings, display, interruption))).Fit(photos));
+        loader.Append(ml.Generation.Trainers.Transfusion(PhotosTraining.Options(settings, autoencoder, display, interruption))).Fit(photos));
     using (model)
     {
         ml.Model.Save(model, photos.Schema, settings["photos.zip"]);

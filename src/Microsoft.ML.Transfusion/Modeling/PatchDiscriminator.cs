@@ -11,12 +11,12 @@ internal sealed class PatchDiscriminator : nn.Module<Tensor, Tensor>
     private const int Groups = 8;
     private const double Leak = 0.2;
 
-    private readonly Sequential layers;
+    private readonly Sequential _layers;
 
     /// <param name="channels">Of the first layer, a multiple of 8; twice as many in the second.</param>
     public PatchDiscriminator(int channels, Generator generator) : base(nameof(PatchDiscriminator))
     {
-        layers = nn.Sequential(
+        _layers = nn.Sequential(
             nn.Conv2d(3, channels, 4, stride: 2, padding: 1), nn.LeakyReLU(Leak),
             nn.Conv2d(channels, 2 * channels, 4, stride: 2, padding: 1), nn.GroupNorm(Groups, 2 * channels), nn.LeakyReLU(Leak),
             nn.Conv2d(2 * channels, 1, 4, padding: 1));
@@ -25,7 +25,7 @@ internal sealed class PatchDiscriminator : nn.Module<Tensor, Tensor>
     }
 
     /// <summary>[N, 3, H, W] → how real each patch looks, [N, 1, H/4 − 1, W/4 − 1].</summary>
-    public override Tensor forward(Tensor input) => layers.forward(input);
+    public override Tensor forward(Tensor input) => _layers.forward(input);
 
     /// <summary>What it learns by: real patches above 1, others below −1 (hinge loss), a scalar.</summary>
     public static Tensor Loss(Tensor real, Tensor made)

@@ -5,6 +5,7 @@ using System.Text.RegularExpressions;
 using Microsoft.ML.Transfusion.Torch;
 using TorchSharp;
 using TorchSharp.Modules;
+using TorchSharp.Utils;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion.Modeling;
@@ -16,13 +17,14 @@ internal sealed partial class PerceptualNetwork : nn.Module
     // Mean and deviation of ImageNet's pictures, which such networks were trained on, for pixels in [−1, 1].
     private static readonly float[] Means = [0.485f * 2 - 1, 0.456f * 2 - 1, 0.406f * 2 - 1], Deviations = [0.229f * 2, 0.224f * 2, 0.225f * 2];
 
-    private readonly Sequential features;
+    [ComponentName(Name = "features")]
+    private readonly Sequential _features;
     private readonly Dictionary<int, Tensor> _importance = [];      // of the features at each resolution, [1, C, 1, 1]; none: all count alike
     private readonly Tensor _mean = tensor(Means, [3, 1, 1]).DetachFromDisposeScope(), _deviation = tensor(Deviations, [3, 1, 1]).DetachFromDisposeScope();
 
     private PerceptualNetwork(IEnumerable<(string, nn.Module<Tensor, Tensor>)> layers) : base(nameof(PerceptualNetwork))
     {
-        features = nn.Sequential(layers);
+        _features = nn.Sequential(layers);
         RegisterComponents();
     }
 
@@ -82,7 +84,7 @@ internal sealed partial class PerceptualNetwork : nn.Module
     {
         List<Tensor> found = [];
         Tensor x = images.Plus(_mean, -1) / _deviation;
-        foreach (nn.Module<Tensor, Tensor> layer in features.children().Cast<nn.Module<Tensor, Tensor>>())
+        foreach (nn.Module<Tensor, Tensor> layer in _features.children().Cast<nn.Module<Tensor, Tensor>>())
         {
             if (layer is MaxPool2d)
                 found.Add(x);

@@ -12,15 +12,15 @@ internal sealed class RotationTask : nn.Module
     private const int Turns = 4;
     private static readonly int[] Channels = [32, 64, 128];
 
-    private readonly PerceptualNetwork network;
-    private readonly Linear head;
+    private readonly PerceptualNetwork _network;
+    private readonly Linear _head;
 
     private RotationTask(PerceptualNetwork network, Generator generator) : base(nameof(RotationTask))
     {
-        this.network = network;
-        head = nn.Linear(Channels[^1], Turns);
+        _network = network;
+        _head = nn.Linear(Channels[^1], Turns);
         RegisterComponents();
-        ConvolutionalWeights.Initialize(head, generator);
+        ConvolutionalWeights.Initialize(_head, generator);
     }
 
     /// <summary>Trains a network of three resolutions on pictures, whose batches [N, 3, H, W] come without end.</summary>
@@ -30,7 +30,7 @@ internal sealed class RotationTask : nn.Module
     {
         PerceptualNetwork network = PerceptualNetwork.Create(Channels, generator);
         var task = new RotationTask(network, generator);            // disposing of it would dispose of the network
-        using Linear head = task.head;
+        using Linear head = task._head;
         task.to(device);
         double accuracy = 0;
         using (var parameters = new FlatParameters(task, ScalarType.Float32))
@@ -62,7 +62,7 @@ internal sealed class RotationTask : nn.Module
         Tensor turns = randint(Turns, [count], ScalarType.Int64, generator: generator);
         bool isSquare = batch.shape[2] == batch.shape[3];
         Tensor[] turned = [.. batch.unbind(0).Zip(turns.data<long>(), (picture, turn) => isSquare ? picture.rot90(turn, (1, 2)) : Mirrored(picture, turn))];
-        Tensor logits = head.forward(network.Features(stack(turned))[^1].mean([2, 3])), targets = turns.to(batch.device);
+        Tensor logits = _head.forward(_network.Features(stack(turned))[^1].mean([2, 3])), targets = turns.to(batch.device);
         nn.functional.cross_entropy(logits, targets).backward();
         return logits.argmax(1).eq(targets).to(ScalarType.Float32).mean().AsDouble();
     }
