@@ -71,7 +71,7 @@ public sealed partial class ImageAutoencoderTrainer
         /// <summary>Told about the run, on the training thread, twice a second at most.</summary>
         public IProgress<AutoencoderProgress>? Progress { get; init; }
 
-        /// <summary>Ends the run with an OperationCanceledException within one step.</summary>
+        /// <summary>Ends training within one step, with the autoencoder so far. Before the first step there is none: <see cref="OperationCanceledException"/>.</summary>
         public CancellationToken CancellationToken { get; init; }
     }
 

@@ -119,7 +119,7 @@ public sealed class ImageAutoencoderTrainerTests : IDisposable
     }
 
     [Fact]
-    public void Cancellation_ends_the_run_within_a_step()
+    public void Cancellation_ends_the_run_within_a_step_and_keeps_what_there_is()
     {
         using var source = new CancellationTokenSource();
         int reports = 0;
@@ -133,8 +133,11 @@ public sealed class ImageAutoencoderTrainerTests : IDisposable
                 source.Cancel();
             }),
         };
-        Assert.Throws<OperationCanceledException>(() => _ml.Generation.Trainers.ImageAutoencoder(options with { PerceptualWeight = 0 }).Fit(Pictures));
-        Assert.Equal(1, reports);
+        using ImageAutoencoderTransformer trained = _ml.Generation.Trainers.ImageAutoencoder(options with { PerceptualWeight = 0 }).Fit(Pictures);
+        Assert.Equal(2, reports);
+        Assert.Equal(10, Reconstructed(trained.Transform(Pictures)).Count);
+
+        Assert.Throws<OperationCanceledException>(() => _ml.Generation.Trainers.ImageAutoencoder(options).Fit(Pictures));
     }
 
     [Fact]

@@ -25,6 +25,7 @@ internal sealed class AutoencoderTraining(AutoencoderNetwork network, int pictur
     /// <summary>Trains the network in place.</summary>
     /// <param name="features">Perceptual features; null trains some on the pictures. They stay the caller's.</param>
     /// <returns>How the features came about, where they were trained.</returns>
+    /// <exception cref="OperationCanceledException">It was asked to end before the first step.</exception>
     /// <exception cref="InvalidOperationException">Losses are no numbers any more.</exception>
     public string? Run(PerceptualNetwork? features)
     {
@@ -61,6 +62,7 @@ internal sealed class AutoencoderTraining(AutoencoderNetwork network, int pictur
 
     private void Train(PerceptualNetwork? features)
     {
+        options.CancellationToken.ThrowIfCancellationRequested();
         using PerceptualNetwork? none = features is null ? PerceptualNetwork.Create([1], _generator) : null;
         using var discriminator = new PatchDiscriminator(DiscriminatorChannels, _generator);
         discriminator.to(options.Device);
@@ -71,11 +73,11 @@ internal sealed class AutoencoderTraining(AutoencoderNetwork network, int pictur
         using CodebookRevival? codebook = network is VqAutoencoderNetwork vq ? new CodebookRevival(vq.Codebook, _generator) : null;
         var losses = new AutoencoderLosses(network, features ?? none!, discriminator, options, codebook, _generator);
         var report = new ReportedLosses();
-        TimeSpan reported = TimeSpan.Zero;
+        TimeSpan reported = TimeSpan.Zero, began = _clock.Elapsed;
         int step = 0;
         foreach (Tensor batch in Batches())
         {
-            double progress = Progress(step++);
+            double progress = Progress(step++, began);                  // the features' part of the run does not count for schedules
             bool isAdversarial = options.AdversarialWeight > 0 && progress >= options.AdversarialStart;
             report.Add(losses.Backward(batch, isAdversarial, revives: progress < RevivalEnd));
             double learningRate = WarmupCosineSchedule.LearningRate(options.Optimizer, step, progress);
@@ -83,7 +85,7 @@ internal sealed class AutoencoderTraining(AutoencoderNetwork network, int pictur
             if (isAdversarial)
                 Move(discriminatorWeights, discriminatorRule, learningRate);
             average.Update();
-            bool isLast = Progress(step) >= 1;
+            bool isLast = Progress(step) >= 1 || options.CancellationToken.IsCancellationRequested;
             if (isLast || _clock.Elapsed - reported >= ReportInterval)
             {
                 reported = _clock.Elapsed;
@@ -110,11 +112,10 @@ internal sealed class AutoencoderTraining(AutoencoderNetwork network, int pictur
         return step < Math.Min(FeatureSteps, (options.Steps ?? int.MaxValue) * FeatureShare) && !(_clock.Elapsed >= options.Time * FeatureShare);
     }
 
-    /// <summary>Share of the run that is done after so many steps.</summary>
-    private double Progress(int step)
+    /// <summary>Share of the run, or of what is left of it at some time, that is done after so many steps.</summary>
+    private double Progress(int step, TimeSpan began = default)
     {
-        options.CancellationToken.ThrowIfCancellationRequested();
-        double bySteps = (double)step / (options.Steps ?? int.MaxValue), byTime = options.Time is { } time ? _clock.Elapsed / time : 0;
+        double bySteps = (double)step / (options.Steps ?? int.MaxValue), byTime = options.Time is { } time ? (_clock.Elapsed - began) / (time - began) : 0;
         return Math.Min(1, Math.Max(bySteps, byTime));
     }
 
