@@ -14,9 +14,10 @@ Option<string?> evaluate = new("--evaluate") { Description = "Judge this saved m
 Option<bool> edit = new("--edit") { Description = "Learn edits instead: source, instruction, edited picture; and drawings that are then described. With --evaluate, such a model is only judged." };
 Option<int> patchSize = RunOptions.Positive(new Option<int>("--patch-size") { Description = "Pixels along a side of a patch.", DefaultValueFactory = _ => ShapesTraining.Image.PatchSize });
 Option<PatchEncoding> encoder = new("--encoder") { Description = "How patches come into the transformer and out of it.", DefaultValueFactory = _ => ShapesTraining.Image.PatchEncoding };
-Option<int> channels = RunOptions.Positive(new Option<int>("--unet-channels") { Description = "Channels of the U-Net at the pictures' resolution.", DefaultValueFactory = _ => ShapesTraining.Image.UNetChannels });
+Option<int> channels = RunOptions.Positive(new Option<int>("--unet-channels") { Description = "Channels of the U-Net at its first resolution.", DefaultValueFactory = _ => ShapesTraining.Image.UNetChannels });
+Option<int> places = RunOptions.Positive(new Option<int>("--unet-place-size") { Description = "Pixels along a side of what the U-Net takes as one place.", DefaultValueFactory = _ => ShapesTraining.Image.UNetPlaceSize });
 Option<int> count = RunOptions.Positive(new Option<int>("--count") { Description = "Pictures to export, or captions to draw by each sampler.", DefaultValueFactory = _ => 1000 });
-RootCommand command = new("Trains a Transfusion model on drawn, captioned shapes; then it captions and draws shapes it never saw.") { export, compare, evaluate, edit, patchSize, encoder, channels, count };
+RootCommand command = new("Trains a Transfusion model on drawn, captioned shapes; then it captions and draws shapes it never saw.") { export, compare, evaluate, edit, patchSize, encoder, channels, places, count };
 run.AddTo(command);
 command.SetAction(parsed =>
 {
@@ -30,7 +31,7 @@ command.SetAction(parsed =>
     else if (parsed.GetValue(evaluate) is { } judged)
         Evaluate(judged, settings);
     else
-        TrainAndEvaluate(settings, ShapesTraining.Image with { PatchSize = parsed.GetValue(patchSize), PatchEncoding = parsed.GetValue(encoder), UNetChannels = parsed.GetValue(channels) });
+        TrainAndEvaluate(settings, ShapesTraining.Image with { PatchSize = parsed.GetValue(patchSize), PatchEncoding = parsed.GetValue(encoder), UNetChannels = parsed.GetValue(channels), UNetPlaceSize = parsed.GetValue(places) });
 });
 return command.Parse(args).Invoke();
 

@@ -36,7 +36,7 @@ public sealed record TransfusionConfig
 
     /// <summary>The U-Net that patches pass; null where they pass linear layers alone, as those of vectors always do.</summary>
     internal UNetPatchShape? UNet => Vector is null && Image.PatchEncoding == PatchEncoding.UNet
-        ? UNetPatchShape.Of(Grid, Image.UNetChannels, Image.UNetLayers, Transformer.HiddenSize)
+        ? UNetPatchShape.Of(Grid, Image.UNetPlaceSize, Image.UNetChannels, Image.UNetLayers, Transformer.HiddenSize)
         : null;
 
     /// <summary>Latents lie within ± this; ∞ where nothing bounds them.</summary>

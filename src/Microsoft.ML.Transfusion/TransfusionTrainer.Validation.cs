@@ -111,6 +111,7 @@ public sealed partial class TransfusionTrainer
 
         check.That(Enum.IsDefined(image.PatchEncoding), "Image.PatchEncoding", image.PatchEncoding, "a value of PatchEncoding");
         check.That(image.PatchEncoding == PatchEncoding.Linear || int.IsPow2(image.PatchSize), "Image.PatchSize", image.PatchSize, "1, 2, 4, 8 or another power of two, since a U-Net halves resolutions; or take PatchEncoding.Linear");
+        check.That(image.PatchEncoding == PatchEncoding.Linear || (int.IsPow2(image.UNetPlaceSize) && image.UNetPlaceSize <= image.PatchSize), "Image.UNetPlaceSize", image.UNetPlaceSize, $"1, 2 or another power of two up to PatchSize ({image.PatchSize})");
         check.That(image.UNetChannels >= 1, "Image.UNetChannels", image.UNetChannels, "at least 1");
         check.That(image.UNetLayers >= 1, "Image.UNetLayers", image.UNetLayers, "at least 1");
 

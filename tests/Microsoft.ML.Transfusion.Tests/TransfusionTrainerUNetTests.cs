@@ -40,9 +40,11 @@ public sealed class TransfusionTrainerUNetTests
     [InlineData("PatchSize is 3", 3, 9, 4, 1)]
     [InlineData("UNetChannels is 0", 4, 8, 0, 1)]
     [InlineData("UNetLayers is 0", 4, 8, 4, 0)]
-    public void Options_that_no_UNet_can_have_are_refused(string message, int patchSize, int side, int channels, int layers)
+    [InlineData("UNetPlaceSize is 8; it must be 1, 2 or another power of two up to PatchSize (4)", 4, 8, 4, 1, 8)]
+    [InlineData("UNetPlaceSize is 3", 4, 8, 4, 1, 3)]
+    public void Options_that_no_UNet_can_have_are_refused(string message, int patchSize, int side, int channels, int layers, int placeSize = 1)
     {
-        ImageCodecConfig image = Options.Image with { PatchSize = patchSize, ImageHeight = side, ImageWidth = side, UNetChannels = channels, UNetLayers = layers };
+        ImageCodecConfig image = Options.Image with { PatchSize = patchSize, ImageHeight = side, ImageWidth = side, UNetChannels = channels, UNetLayers = layers, UNetPlaceSize = placeSize };
 
         var error = Assert.ThrowsAny<ArgumentException>(() => new MLContext().Generation.Trainers.Transfusion(Options with { Image = image }));
 

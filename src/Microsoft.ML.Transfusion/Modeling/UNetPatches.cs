@@ -10,9 +10,10 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Transfusion.Modeling;
 
 /// <summary>The size of a U-Net for patches of 1, 2, 4 or 8 latents a side: each level halves the resolution.</summary>
-/// <param name="Channels">At each level, from the latents' resolution to the patches'.</param>
+/// <param name="PlaceSize">Latents along one side of what the convolutions take as one place.</param>
+/// <param name="Channels">At each level, from the places' resolution to the patches'.</param>
 /// <param name="Layers">Residual blocks of a level, on the way down and on the way up.</param>
-internal sealed record UNetPatchShape(PatchGrid Grid, IReadOnlyList<int> Channels, int Layers, int HiddenSize)
+internal sealed record UNetPatchShape(PatchGrid Grid, int PlaceSize, IReadOnlyList<int> Channels, int Layers, int HiddenSize)
 {
     /// <summary>Values of the timestep embedding.</summary>
     public int TimeSize => 4 * Channels[0];
@@ -20,13 +21,16 @@ internal sealed record UNetPatchShape(PatchGrid Grid, IReadOnlyList<int> Channel
     // One group is layer norm over an image: the paper puts it in place of adaptive norm.
     public UNetBlockSettings Blocks => new(TimeSize, Groups: 1);
 
-    /// <summary>A level for every halving that the patches need, and the latents' own.</summary>
+    /// <summary>Values of one place.</summary>
+    public int PlaceValues => Grid.Channels * PlaceSize * PlaceSize;
+
+    /// <summary>A level for every halving that the patches need, and the places' own.</summary>
     /// <param name="width">Channels of the first level; each next one has twice as many, at most four times.</param>
-    public static UNetPatchShape Of(PatchGrid grid, int width, int layers, int hiddenSize)
+    public static UNetPatchShape Of(PatchGrid grid, int placeSize, int width, int layers, int hiddenSize)
     {
         if (grid.PatchHeight != grid.PatchWidth || !int.IsPow2(grid.PatchWidth))
             throw new ArgumentException($"A U-Net halves resolutions, so its patches are square with sides of 1, 2, 4 or 8, not {grid.PatchHeight}×{grid.PatchWidth}.", nameof(grid));
-        return new UNetPatchShape(grid, [.. Enumerable.Range(0, int.Log2(grid.PatchWidth) + 1).Select(level => width << Math.Min(level, 2))], layers, hiddenSize);
+        return new UNetPatchShape(grid, placeSize, [.. Enumerable.Range(0, int.Log2(grid.PatchWidth / placeSize) + 1).Select(level => width << Math.Min(level, 2))], layers, hiddenSize);
     }
 }
 
@@ -44,14 +48,14 @@ internal sealed class UNetPatchEncoder : nn.Module
     private readonly ModuleList<DownBlock> _down;
     [ComponentName(Name = "proj")]
     private readonly Linear _projection;
-    private readonly int _layers;
+    private readonly int _layers, _placeSize;
 
     public UNetPatchEncoder(UNetPatchShape shape) : base(nameof(UNetPatchEncoder))
     {
-        _layers = shape.Layers;
+        (_layers, _placeSize) = (shape.Layers, shape.PlaceSize);
         IReadOnlyList<int> channels = shape.Channels;
         _time = new TimestepEmbedding(shape.TimeSize, shape.TimeSize);
-        _input = nn.Conv2d(shape.Grid.Channels, channels[0], 3, padding: 1);
+        _input = nn.Conv2d(shape.PlaceValues, channels[0], 3, padding: 1);
         _down = nn.ModuleList([.. channels.Select((count, level) =>
             new DownBlock(shape.Blocks, channels[Math.Max(level - 1, 0)], count, shape.Layers, downsamples: level < channels.Count - 1))]);
         _projection = nn.Linear(channels[^1], shape.HiddenSize);
@@ -61,7 +65,7 @@ internal sealed class UNetPatchEncoder : nn.Module
     /// <summary>Latents [N, C, H, W] at timesteps [N] → patch vectors [N, P, D], in raster order, and what <see cref="UNetPatchDecoder"/> wants.</summary>
     public (Tensor Patches, UNetPass Pass) Forward(Tensor latents, Tensor timesteps)
     {
-        Tensor time = _time.forward(timesteps), hidden = _input.forward(latents.to(_input.weight.dtype));
+        Tensor time = _time.forward(timesteps), hidden = _input.forward(nn.functional.pixel_unshuffle(latents.to(_input.weight.dtype), _placeSize));
         List<Tensor> skips = [];
         foreach (DownBlock block in _down)
         {
@@ -94,7 +98,7 @@ internal sealed class UNetPatchDecoder : nn.Module
         _up = nn.ModuleList([.. Enumerable.Range(0, channels.Count).Select(step => last - step).Select(level => new UpBlock(
             shape.Blocks, channels[level], [.. Enumerable.Repeat(channels[level], shape.Layers)], channels[Math.Max(level - 1, 0)], upsamples: level > 0))]);
         _norm = nn.GroupNorm(shape.Blocks.Groups, channels[0], shape.Blocks.Epsilon);
-        _output = nn.Conv2d(channels[0], shape.Grid.Channels, 3, padding: 1);
+        _output = nn.Conv2d(channels[0], shape.PlaceValues, 3, padding: 1);
         RegisterComponents();
     }
 
@@ -106,6 +110,6 @@ internal sealed class UNetPatchDecoder : nn.Module
         var skips = new Stack<Tensor>(pass.Skips);
         foreach (UpBlock block in _up)
             hidden = block.Forward(hidden, skips, pass.Time);
-        return _output.forward(nn.functional.silu(_norm.forward(hidden)));
+        return nn.functional.pixel_shuffle(_output.forward(nn.functional.silu(_norm.forward(hidden))), _shape.PlaceSize);
     }
 }

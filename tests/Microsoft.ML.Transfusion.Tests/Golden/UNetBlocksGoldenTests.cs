@@ -118,7 +118,9 @@ public sealed class UNetBlocksGoldenTests : IDisposable
 
     private static IReadOnlyList<Tensor> Outputs((Tensor Output, IReadOnlyList<Tensor> Skips) result) => [result.Output, .. result.Skips];
 
-    private static UNetBlockSettings Settings(GoldenFile golden) => new(Int(golden, "temb_channels"), Int(golden, "resnet_groups"));
+    private static UNetBlockSettings Settings(GoldenFile golden) => new(Int(golden, "temb_channels"), Int(golden, "resnet_groups"),
+        golden.Config.TryGetProperty("attention_head_dim", out JsonElement size) ? size.GetInt32() : 8,
+        golden.Config.TryGetProperty("resnet_eps", out JsonElement epsilon) ? epsilon.GetDouble() : 1e-5);
 
     private static int Int(GoldenFile golden, string name) => golden.Config.GetProperty(name).GetInt32();
 

@@ -23,7 +23,7 @@ internal static class RandomNetwork
     /// <param name="unet">Whether patches pass a U-Net.</param>
     public static TransfusionNetwork Create(TransformerConfig config, ulong seed = 1, int vocabularySize = Vocabulary, bool unet = false)
     {
-        UNetPatchShape? shape = unet ? UNetPatchShape.Of(Grid, width: 4, layers: 1, config.HiddenSize) : null;
+        UNetPatchShape? shape = unet ? UNetPatchShape.Of(Grid, placeSize: 1, width: 4, layers: 1, config.HiddenSize) : null;
         var network = new TransfusionNetwork(config, vocabularySize, PatchVectorSize, PatchCount, shape);
         using var generator = new Generator(seed, CPU);
         using var noGradient = no_grad();

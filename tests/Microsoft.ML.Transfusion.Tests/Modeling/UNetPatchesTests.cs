@@ -17,10 +17,12 @@ public sealed class UNetPatchesTests : IDisposable
     [InlineData(2, 8, 12)]
     [InlineData(4, 16, 8)]
     [InlineData(8, 32, 32)]
-    public void Patches_of_every_size_go_in_and_pictures_come_out_and_every_weight_learns(int patchSize, int height, int width)
+    [InlineData(8, 32, 16, 2)]
+    [InlineData(4, 8, 8, 4)]
+    public void Patches_of_every_size_go_in_and_pictures_come_out_and_every_weight_learns(int patchSize, int height, int width, int placeSize = 1)
     {
         var grid = new PatchGrid(3, height, width, patchSize, patchSize);
-        UNetPatchShape shape = UNetPatchShape.Of(grid, width: 8, layers: 1, hiddenSize: 24);
+        UNetPatchShape shape = UNetPatchShape.Of(grid, placeSize, width: 8, layers: 1, hiddenSize: 24);
         var encoder = new UNetPatchEncoder(shape);
         var decoder = new UNetPatchDecoder(shape);
         ConvolutionalWeights.Initialize(encoder, new Generator(1, CPU));
@@ -45,7 +47,7 @@ public sealed class UNetPatchesTests : IDisposable
         changed.narrow(2, 0, 1).narrow(3, 8, 2).add_(5);                     // where strided convolutions look for the third patch
         for (ulong seed = 0; seed < 20; seed++)                              // neighbours see it too, and the norm all of it
         {
-            var encoder = new UNetPatchEncoder(UNetPatchShape.Of(grid, width: 4, layers: 1, hiddenSize: 6));
+            var encoder = new UNetPatchEncoder(UNetPatchShape.Of(grid, placeSize: 1, width: 4, layers: 1, hiddenSize: 6));
             ConvolutionalWeights.Initialize(encoder, new Generator(seed, CPU));
             differences.add_((encoder.Forward(changed, zeros(1)).Patches - encoder.Forward(picture, zeros(1)).Patches).abs().sum(2)[0]);
         }
@@ -55,5 +57,5 @@ public sealed class UNetPatchesTests : IDisposable
 
     [Fact]
     public void Patches_that_cannot_be_halved_are_refused() =>
-        Assert.Contains("1, 2, 4 or 8", Assert.Throws<ArgumentException>(() => UNetPatchShape.Of(new PatchGrid(3, 9, 9, 3, 3), 8, 1, 16)).Message, StringComparison.Ordinal);
+        Assert.Contains("1, 2, 4 or 8", Assert.Throws<ArgumentException>(() => UNetPatchShape.Of(new PatchGrid(3, 9, 9, 3, 3), 1, 8, 1, 16)).Message, StringComparison.Ordinal);
 }
