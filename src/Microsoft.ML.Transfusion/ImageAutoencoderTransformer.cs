@@ -66,11 +66,11 @@ public sealed class ImageAutoencoderTransformer : ITransformer, IDisposable
         return new RowMapper(_host, inputSchema, _config.Scoring, _config.Pictures, Reconstruct);
     }
 
+    /// <summary>One picture at a time: what comes of it never depends on others beside it.</summary>
     private object?[] Reconstruct(OutputColumn output, IReadOnlyList<IReadOnlyList<RowPart>> rows)
     {
         Autoencoder.RequireAlive();
         using var scope = NewDisposeScope();
-        Tensor pictures = Autoencoder.Decode(Autoencoder.Encode(stack([.. rows.Select(row => row[0].Values!)])));
-        return [.. pictures.unbind(0).Select(picture => picture.clone().DetachFromDisposeScope())];
+        return [.. rows.Select(row => Autoencoder.Decode(Autoencoder.Encode(row[0].Values!.unsqueeze(0)))[0].DetachFromDisposeScope())];
     }
 }
