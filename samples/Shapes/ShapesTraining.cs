@@ -13,8 +13,15 @@ internal static class ShapesTraining
     /// <summary>Held-out pictures to caption, and held-out captions to draw.</summary>
     public const int NumberOfEvaluations = 600;
 
-    /// <summary>How pictures are cut into patches, unless the command says otherwise: of what was tried, sixteen of 8×8 through linear layers captioned and drew best (docs/log.md).</summary>
-    public static ImageCodecConfig Image => new() { ImageHeight = Renderer.Side, ImageWidth = Renderer.Side, PatchSize = 8 };
+    /// <summary>How pictures are cut into patches, unless the command says otherwise: of what was tried, sixteen of 8×8 through a U-Net whose convolutions take 2×2 pixels as one place drew best (docs/patches.md).</summary>
+    public static ImageCodecConfig Image => new()
+    {
+        ImageHeight = Renderer.Side,
+        ImageWidth = Renderer.Side,
+        PatchSize = 8,
+        PatchEncoding = PatchEncoding.UNet,
+        UNetPlaceSize = 2,
+    };
 
     /// <summary>How captions are drawn and pictures captioned: with fresh noise at every step, which puts right what an earlier one got wrong (docs/log.md).</summary>
     public static GenerationOptions Generation => GenerationOptions.Fast with { Sampler = DiffusionSamplerType.Ddim, Eta = 1, GuidanceScale = 2, MaxNewTokens = 32 };
