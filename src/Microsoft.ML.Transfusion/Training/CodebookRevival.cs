@@ -23,7 +23,7 @@ internal sealed class CodebookRevival(Tensor codebook, Generator generator) : ID
     {
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
-        _chosen.index_fill_(0, indices.cpu(), true);
+        _chosen.index_copy_(0, indices.cpu(), ones(indices.shape[0], ScalarType.Bool));
         if (++_steps % Patience != 0)
             return;
         Usage = _chosen.to(ScalarType.Float32).mean().AsDouble();
