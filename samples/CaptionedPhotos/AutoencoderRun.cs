@@ -20,7 +20,7 @@ internal static class AutoencoderRun
     public static void TrainAndEvaluate(string dataFolder, string testFolder, bool isQuantized, RunSettings settings)
     {
         Directory.CreateDirectory(settings.Output);
-        MLContext ml = new(seed: settings.Seed);
+        MLContext ml = settings.CreateContext();
         IDataView photos = ml.Generation.LoadCaptionedImages(dataFolder);
         var loader = ml.Transforms.LoadImages("Image", imageFolder: "", inputColumnName: nameof(Photo.ImagePath)).Fit(photos);
         AutoencoderProgress? last = null;

@@ -36,7 +36,7 @@ static void TrainAndEvaluate(string dataFolder, string testFolder, RunSettings s
 {
     using ImageAutoencoder? autoencoder = autoencoderFolder is null ? null : AutoencoderRun.Load(autoencoderFolder);
     Directory.CreateDirectory(settings.Output);
-    MLContext ml = new(seed: settings.Seed);
+    MLContext ml = settings.CreateContext();
     IDataView photos = ml.Generation.LoadCaptionedImages(dataFolder);
     IDataView testPhotos = ml.Generation.LoadCaptionedImages(testFolder);
     var loader = ml.Transforms.LoadImages("Image", imageFolder: "", inputColumnName: nameof(Photo.ImagePath));
@@ -74,7 +74,7 @@ static void TrainAndEvaluate(string dataFolder, string testFolder, RunSettings s
 
 static void Evaluate(string saved, string testFolder, RunSettings settings)
 {
-    MLContext ml = new(seed: settings.Seed);
+    MLContext ml = settings.CreateContext();
     var model = (TransformerChain<ITransformer>)ml.Model.Load(saved, out _);
     IReadOnlyList<Photo> chosen = TestPhotos.Choose(ml.Data.CreateEnumerable<Photo>(ml.Generation.LoadCaptionedImages(testFolder), reuseRowObject: false), settings.Seed);
     double right = model.Transform(ml.Data.LoadFromEnumerable(chosen)).GetColumn<string>("GeneratedText").Zip(chosen, (generated, photo) => generated == photo.Caption ? 1.0 : 0.0).Average();

@@ -1,5 +1,6 @@
 // The command-line options that every sample has.
 using System.CommandLine;
+using Microsoft.ML;
 
 namespace Samples.Common;
 
@@ -21,6 +22,8 @@ public sealed class RunOptions(double defaultMinutes, string defaultOutput)
 
     private readonly Option<int> _seed = new("--seed") { Description = "Seed of everything random.", DefaultValueFactory = _ => 1 };
 
+    private readonly Option<int?> _gpu = new("--gpu") { Description = "Number of the GPU to use, from 0; the CPU if not given." };
+
     private readonly Option<string> _output = new("--output") { Description = "Folder to write to.", DefaultValueFactory = _ => defaultOutput };
 
     public void AddTo(Command command)
@@ -28,6 +31,7 @@ public sealed class RunOptions(double defaultMinutes, string defaultOutput)
         command.Options.Add(_minutes);
         command.Options.Add(_steps);
         command.Options.Add(_seed);
+        command.Options.Add(_gpu);
         command.Options.Add(_output);
     }
 
@@ -36,6 +40,7 @@ public sealed class RunOptions(double defaultMinutes, string defaultOutput)
         TimeSpan.FromMinutes(parsed.GetValue(_minutes)),
         parsed.GetValue(_steps),
         parsed.GetValue(_seed),
+        parsed.GetValue(_gpu),
         Path.GetFullPath(parsed.GetValue(_output)!));
 
     /// <summary>An option that refuses zero and less.</summary>
@@ -51,8 +56,11 @@ public sealed class RunOptions(double defaultMinutes, string defaultOutput)
 }
 
 /// <summary>What a run was asked for.</summary>
-public sealed record RunSettings(TimeSpan TrainingTime, int? Steps, int Seed, string Output)
+public sealed record RunSettings(TimeSpan TrainingTime, int? Steps, int Seed, int? Gpu, string Output)
 {
+    /// <summary>A context with the seed and the device asked for.</summary>
+    public MLContext CreateContext() => new(seed: Seed) { GpuDeviceId = Gpu };
+
     /// <summary>The path of a file in the output folder.</summary>
     public string this[string fileName] => Path.Combine(Output, fileName);
 }

@@ -24,7 +24,7 @@ static void TrainAndUse(string folder, RunSettings settings, bool defaults)
 {
     Directory.CreateDirectory(settings.Output);
     CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
-    MLContext ml = new(seed: settings.Seed);
+    MLContext ml = settings.CreateContext();
     IDataView pictures = PictureModel.LoadData(ml, folder);
     DataOperationsCatalog.TrainTestData split = ml.Data.TrainTestSplit(pictures, TestShare, seed: settings.Seed);
 

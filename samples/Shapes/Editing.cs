@@ -16,7 +16,7 @@ internal static class Editing
     public static void Run(RunSettings settings, string? saved)
     {
         Directory.CreateDirectory(settings.Output);
-        MLContext ml = new(seed: settings.Seed);
+        MLContext ml = settings.CreateContext();
         if (saved is not null)
         {
             using TransfusionModel judged = ml.Generation.GetModel(ml.Model.Load(saved, out _));

@@ -38,7 +38,7 @@ return command.Parse(args).Invoke();
 static void TrainAndEvaluate(RunSettings settings, ImageCodecConfig image)
 {
     Directory.CreateDirectory(settings.Output);
-    MLContext ml = new(seed: settings.Seed);
+    MLContext ml = settings.CreateContext();
     IDataView pictures = ml.Data.LoadFromEnumerable(CaptionedShape.Sample(ShapesTraining.NumberOfPictures, settings.Seed, heldOut: false));
 
     (TransfusionTransformer model, TrainingDisplay training) = TrainingDisplay.Run((display, interruption) =>
@@ -78,13 +78,13 @@ static void TrainAndEvaluate(RunSettings settings, ImageCodecConfig image)
 static void Compare(string saved, RunSettings settings, int count)
 {
     Directory.CreateDirectory(settings.Output);
-    MLContext ml = new(seed: settings.Seed);
+    MLContext ml = settings.CreateContext();
     SamplerComparison.Run(ml, ml.Generation.GetModel(ml.Model.Load(saved, out _)), settings, count);
 }
 
 static void Evaluate(string saved, RunSettings settings)
 {
-    MLContext ml = new(seed: settings.Seed);
+    MLContext ml = settings.CreateContext();
     ITransformer loaded = ml.Model.Load(saved, out _);
     TransfusionTransformer model = loaded as TransfusionTransformer ?? ((IEnumerable<ITransformer>)loaded).OfType<TransfusionTransformer>().Single();
     double captions = Evaluation.Caption(ml, model, ShapesTraining.NumberOfEvaluations, settings.Seed).Share();

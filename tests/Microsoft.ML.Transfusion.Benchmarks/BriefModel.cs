@@ -7,8 +7,8 @@ namespace Microsoft.ML.Transfusion.Benchmarks;
 
 internal static class BriefModel
 {
-    private const int Side = 32;
-    private const int Rows = 64;
+    public const int Side = 32;
+    public const int Rows = 64;
 
     public static TransfusionTransformer Train(MLContext ml, TransformerConfig transformer)
     {
@@ -27,7 +27,7 @@ internal static class BriefModel
         return MLImage.CreateFromPixels(Side, Side, MLPixelFormat.Rgba32, pixels);
     }
 
-    private static CaptionedPicture Row(int number) => new() { Caption = Caption(number), Image = Picture(number) };
+    public static CaptionedPicture Row(int number) => new() { Caption = Caption(number), Image = Picture(number) };
 }
 
 /// <summary>A row of text and picture.</summary>

@@ -11,4 +11,5 @@ return new RootCommand("Measures Microsoft.ML.Transfusion.")
     DenoiseCommand.Create(),
     ScoreCommand.Create(),
     CallersCommand.Create(),
+    DevicesCommand.Create(),
 }.Parse(args).Invoke();
