@@ -1,5 +1,6 @@
 // Root-mean-square normalization (Zhang and Sennrich 2019) as one autograd function: fewer passes over memory than its five operators.
 using Microsoft.ML.Transfusion.Torch;
+using TorchSharp;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
@@ -22,6 +23,8 @@ internal sealed class RmsNorm : nn.Module<Tensor, Tensor>
 
     public override Tensor forward(Tensor input)
     {
+        if (input.device_type == DeviceType.CUDA && input.dtype == _weight.dtype)
+            return FusedRmsNorm.Apply(input, _weight, _epsilon);
         using var scope = NewDisposeScope();                // what the function saves for its backward pass is copied only after it returns
         return Function.apply(input, _weight, _epsilon).MoveToOuterDisposeScope();
     }

@@ -26,12 +26,10 @@ internal static unsafe partial class Dispatcher
     public static ulong Argument(double value) => BitConverter.DoubleToUInt64Bits(value);
 
     /// <summary>An optional tensor that is given; 0 is one that is not.</summary>
-    public static ulong Optional(Tensor tensor)
-    {
-        var box = (ulong*)NativeMemory.Alloc(sizeof(ulong));        // the callee frees it
-        *box = Argument(tensor);
-        return (ulong)box;
-    }
+    public static ulong Optional(Tensor tensor) => Box(Argument(tensor));
+
+    /// <summary>An optional number that is given.</summary>
+    public static ulong Optional(double value) => Box(Argument(value));
 
     public static ulong Argument(params ReadOnlySpan<Tensor> tensors)
     {
@@ -39,6 +37,21 @@ internal static unsafe partial class Dispatcher
         foreach (Tensor tensor in tensors)
             Check(torch_list_push_back(list, Argument(tensor)));
         return (ulong)list;
+    }
+
+    public static ulong Argument(params ReadOnlySpan<long> sizes)
+    {
+        Check(torch_new_list_reserve_size((nuint)sizes.Length, out nint list));
+        foreach (long size in sizes)
+            Check(torch_list_push_back(list, (ulong)size));
+        return (ulong)list;
+    }
+
+    private static ulong Box(ulong value)
+    {
+        var box = (ulong*)NativeMemory.Alloc(sizeof(ulong));        // the callee frees it
+        *box = value;
+        return (ulong)box;
     }
 
     private static void Check(int error)

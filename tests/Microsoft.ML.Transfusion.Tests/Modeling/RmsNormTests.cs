@@ -1,5 +1,7 @@
 using Microsoft.ML.Transfusion.Modeling;
+using Microsoft.ML.Transfusion.Torch;
 using TorchSharp;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion.Tests.Modeling;
@@ -37,6 +39,29 @@ public sealed class RmsNormTests : IDisposable
         TensorAssert.Close(expected, output, tolerance, "output");
         TensorAssert.Close(wideInput.grad!, input.grad!, tolerance, "input gradient");
         TensorAssert.Close(wideWeight.grad!, weight.grad!, 10 * tolerance, "weight gradient, a sum of fifteen");
+    }
+
+    [Fact]
+    public void Operator_that_GPUs_use_gives_the_same_numbers_and_leaves_nothing_behind()
+    {
+        using var norm = new RmsNorm(16, Epsilon);
+        Parameter weight = norm.get_parameter("weight")!;
+        using (no_grad())
+            weight.normal_(1, 0.3, _generator);
+        Tensor values = randn([3, 5, 16], generator: _generator), input = values.clone().requires_grad_(), again = values.clone().requires_grad_();
+        norm.forward(input).square().sum().backward();
+        Tensor ofWeight = weight.grad!.clone();
+        weight.grad!.zero_();
+
+        FusedRmsNorm.Apply(again, weight, Epsilon).square().sum().backward();
+
+        TensorAssert.Close(input.grad!, again.grad!, 1e-5, "input gradient");
+        TensorAssert.Close(ofWeight, weight.grad!, 1e-5, "weight gradient");
+        LeakCheck.Holds(() =>
+        {
+            using var scope = NewDisposeScope();
+            FusedRmsNorm.Apply(again, weight, Epsilon).sum().backward();
+        }, times: 20);
     }
 
     [Fact]
