@@ -54,12 +54,15 @@ internal static class Editing
             + $"(drawn as asked: {Share(answers.Zip(prompts, (answer, prompt) => answer.Drawn == prompt.Asked)):P1}). {count} held-out cases each.");
     }
 
+    /// <summary>As captions are drawn, but once: an instruction is no caption to judge a drawing by.</summary>
+    private static GenerationOptions Generation => ShapesTraining.Generation with { NumberOfImageCandidates = 1 };
+
     private static double Share(IEnumerable<bool> judgements) => judgements.Average(right => right ? 1.0 : 0);
 
     private static MLImage Draw(TransfusionModel model, Edit edit)
     {
         using MLImage source = Pictures.Draw(edit.Source);
-        return model.GenerateImage([new SequencePart.Image(source), new SequencePart.Text(edit.Instruction)], ShapesTraining.Generation);
+        return model.GenerateImage([new SequencePart.Image(source), new SequencePart.Text(edit.Instruction)], Generation);
     }
 
     /// <summary>What the picture of one answer shows, and what its text says.</summary>
@@ -67,7 +70,7 @@ internal static class Editing
     {
         Composition? drawn = null;
         string text = "";
-        foreach (SequencePart part in model.Generate([new SequencePart.Text(prompt)], ShapesTraining.Generation))
+        foreach (SequencePart part in model.Generate([new SequencePart.Text(prompt)], Generation))
         {
             text += (part as SequencePart.Text)?.Value;
             if (part is SequencePart.Image { Value: var image })
@@ -81,6 +84,7 @@ internal static class Editing
         ShapesTraining.Options(settings, progress, interruption) with
         {
             ColumnNames = EditedShape.Columns,
+            Generation = Generation,
             Image = ShapesTraining.Image with { PatchSize = 4, PatchEncoding = PatchEncoding.Linear },                     // measured with these; larger patches and batches were not tried
             Optimizer = OptimizerConfig.Minutes,
             // What is edited or described is always clean: only edited pictures and drawings are learned to be drawn.

@@ -16,12 +16,14 @@ Option<int> patchSize = RunOptions.Positive(new Option<int>("--patch-size") { De
 Option<PatchEncoding> encoder = new("--encoder") { Description = "How patches come into the transformer and out of it.", DefaultValueFactory = _ => ShapesTraining.Image.PatchEncoding };
 Option<int> channels = RunOptions.Positive(new Option<int>("--unet-channels") { Description = "Channels of the U-Net at its first resolution.", DefaultValueFactory = _ => ShapesTraining.Image.UNetChannels });
 Option<int> places = RunOptions.Positive(new Option<int>("--unet-place-size") { Description = "Pixels along a side of what the U-Net takes as one place.", DefaultValueFactory = _ => ShapesTraining.Image.UNetPlaceSize });
+Option<int> candidates = RunOptions.Positive(new Option<int>("--candidates") { Description = "Drawings of a caption, of which the model keeps the one it would sooner caption so.", DefaultValueFactory = _ => ShapesTraining.Generation.NumberOfImageCandidates });
 Option<int> count = RunOptions.Positive(new Option<int>("--count") { Description = "Pictures to export, or captions to draw by each sampler.", DefaultValueFactory = _ => 1000 });
-RootCommand command = new("Trains a Transfusion model on drawn, captioned shapes; then it captions and draws shapes it never saw.") { export, compare, evaluate, edit, patchSize, encoder, channels, places, count };
+RootCommand command = new("Trains a Transfusion model on drawn, captioned shapes; then it captions and draws shapes it never saw.") { export, compare, evaluate, edit, patchSize, encoder, channels, places, candidates, count };
 run.AddTo(command);
 command.SetAction(parsed =>
 {
     RunSettings settings = run.Read(parsed);
+    GenerationOptions generation = ShapesTraining.Generation with { NumberOfImageCandidates = parsed.GetValue(candidates) };
     if (parsed.GetValue(export) is { } folder)
         CaptionedFolder.Write(folder, parsed.GetValue(count), settings.Seed);
     else if (parsed.GetValue(compare) is { } saved)
@@ -29,20 +31,20 @@ command.SetAction(parsed =>
     else if (parsed.GetValue(edit))
         Editing.Run(settings, parsed.GetValue(evaluate));
     else if (parsed.GetValue(evaluate) is { } judged)
-        Evaluate(judged, settings);
+        Evaluate(judged, settings, generation);
     else
-        TrainAndEvaluate(settings, ShapesTraining.Image with { PatchSize = parsed.GetValue(patchSize), PatchEncoding = parsed.GetValue(encoder), UNetChannels = parsed.GetValue(channels), UNetPlaceSize = parsed.GetValue(places) });
+        TrainAndEvaluate(settings, generation, ShapesTraining.Image with { PatchSize = parsed.GetValue(patchSize), PatchEncoding = parsed.GetValue(encoder), UNetChannels = parsed.GetValue(channels), UNetPlaceSize = parsed.GetValue(places) });
 });
 return command.Parse(args).Invoke();
 
-static void TrainAndEvaluate(RunSettings settings, ImageCodecConfig image)
+static void TrainAndEvaluate(RunSettings settings, GenerationOptions generation, ImageCodecConfig image)
 {
     Directory.CreateDirectory(settings.Output);
     MLContext ml = settings.CreateContext();
     IDataView pictures = ml.Data.LoadFromEnumerable(CaptionedShape.Sample(ShapesTraining.NumberOfPictures, settings.Seed, heldOut: false));
 
     (TransfusionTransformer model, TrainingDisplay training) = TrainingDisplay.Run((display, interruption) =>
-        ml.Generation.Trainers.Transfusion(ShapesTraining.Options(settings, display, interruption) with { Image = image }).Fit(pictures));
+        ml.Generation.Trainers.Transfusion(ShapesTraining.Options(settings, display, interruption) with { Image = image, Generation = generation }).Fit(pictures));
     using (model)
     {
         ml.Model.Save(model, pictures.Schema, settings["shapes.zip"]);
@@ -51,7 +53,7 @@ static void TrainAndEvaluate(RunSettings settings, ImageCodecConfig image)
         Console.WriteLine($"Captioning {ShapesTraining.NumberOfEvaluations} pictures of compositions it never saw …");
         var captions = Evaluation.Caption(ml, model, ShapesTraining.NumberOfEvaluations, settings.Seed);
         Console.WriteLine($"Drawing {ShapesTraining.NumberOfEvaluations} captions it never saw …");
-        var drawings = Evaluation.Draw(ml, ml.Generation.GetModel(model), ShapesTraining.NumberOfEvaluations, settings.Seed, ShapesTraining.Generation);
+        var drawings = Evaluation.Draw(ml, ml.Generation.GetModel(model), ShapesTraining.NumberOfEvaluations, settings.Seed, generation);
         PictureGrid.Save(settings["drawn.png"], [.. drawings.Take(32).Select(drawing => drawing.Drawing)]);
 
         var judged = drawings.Select(drawing => drawing.Judgement).ToList();
@@ -82,12 +84,12 @@ static void Compare(string saved, RunSettings settings, int count)
     SamplerComparison.Run(ml, ml.Generation.GetModel(ml.Model.Load(saved, out _)), settings, count);
 }
 
-static void Evaluate(string saved, RunSettings settings)
+static void Evaluate(string saved, RunSettings settings, GenerationOptions generation)
 {
     MLContext ml = settings.CreateContext();
     ITransformer loaded = ml.Model.Load(saved, out _);
     TransfusionTransformer model = loaded as TransfusionTransformer ?? ((IEnumerable<ITransformer>)loaded).OfType<TransfusionTransformer>().Single();
     double captions = Evaluation.Caption(ml, model, ShapesTraining.NumberOfEvaluations, settings.Seed).Share();
-    var drawings = Evaluation.Draw(ml, model.Model, ShapesTraining.NumberOfEvaluations, settings.Seed, ShapesTraining.Generation);
+    var drawings = Evaluation.Draw(ml, model.Model, ShapesTraining.NumberOfEvaluations, settings.Seed, generation);
     Console.WriteLine($"Captions correct: {captions:P1}. Drawn correctly: {drawings.Select(drawing => drawing.Judgement).Share():P1}. {saved}");
 }

@@ -26,7 +26,7 @@ internal static class SamplerComparison
         List<CaptionedPicture> pictures = [];
         foreach (double scale in Scales)
             foreach (int steps in Steps)
-                Measure(ShapesTraining.Generation with { NumberOfInferenceSteps = steps, GuidanceScale = scale });
+                Measure(ShapesTraining.Generation with { NumberOfInferenceSteps = steps, GuidanceScale = scale, NumberOfImageCandidates = 1 });
         Measure(GenerationOptions.Paper with { GuidanceScale = ShapesTraining.Generation.GuidanceScale });
         PictureGrid.Save(settings["samplers.png"], pictures, Steps.Length);
         File.WriteAllText(settings["samplers.json"], JsonSerializer.Serialize(results, Format) + Environment.NewLine);

@@ -23,8 +23,11 @@ internal static class ShapesTraining
         UNetPlaceSize = 2,
     };
 
-    /// <summary>How captions are drawn and pictures captioned: with fresh noise at every step, which puts right what an earlier one got wrong (docs/log.md).</summary>
-    public static GenerationOptions Generation => GenerationOptions.Fast with { Sampler = DiffusionSamplerType.Ddim, Eta = 1, GuidanceScale = 2, MaxNewTokens = 32 };
+    /// <summary>
+    /// How captions are drawn and pictures captioned: with fresh noise at every step, which puts right what an earlier one got wrong; and twice, of which
+    /// the model keeps the drawing that it would sooner caption so (docs/guidance-and-sampling.md).
+    /// </summary>
+    public static GenerationOptions Generation => GenerationOptions.Fast with { Sampler = DiffusionSamplerType.Ddim, Eta = 1, GuidanceScale = 2, MaxNewTokens = 32, NumberOfImageCandidates = 2 };
 
     public static TransfusionTrainer.Options Options(RunSettings settings, IProgress<TrainingProgress> progress, CancellationToken interruption) => new()
     {

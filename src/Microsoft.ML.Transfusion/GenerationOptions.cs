@@ -85,6 +85,12 @@ public sealed record GenerationOptions
     /// <summary>Captions to sample, of which the one that the model itself finds likeliest per token is kept (best of N); 1 by default. More needs a <see cref="Temperature"/> above 0.</summary>
     public int NumberOfCandidates { get; init; } = 1;
 
+    /// <summary>
+    /// Pictures to draw of a prompt, of which the one is kept whose caption the model itself finds the prompt likeliest to be (best of N); 1 by default. N times the work.
+    /// For prompts of one text; streamed answers draw one. Vectors likewise.
+    /// </summary>
+    public int NumberOfImageCandidates { get; init; } = 1;
+
     /// <summary>The seed. One seed and one prompt always give the same result, whatever else is generated beside it.</summary>
     public long Seed { get; init; } = 1;
 
@@ -118,6 +124,7 @@ public sealed record GenerationOptions
         Require(double.IsFinite(RepetitionPenalty) && RepetitionPenalty > 0, prefix + nameof(RepetitionPenalty), RepetitionPenalty, "a finite number above 0");
         Require(NumberOfCandidates >= 1, prefix + nameof(NumberOfCandidates), NumberOfCandidates, "1 or above");
         Require(NumberOfCandidates == 1 || Temperature > 0, prefix + nameof(NumberOfCandidates), NumberOfCandidates, "1 at Temperature 0, where all candidates are the same");
+        Require(NumberOfImageCandidates >= 1, prefix + nameof(NumberOfImageCandidates), NumberOfImageCandidates, "1 or above");
     }
 
     /// <summary>The sampler that these options mean for a model.</summary>

@@ -92,37 +92,53 @@ public sealed partial class TransfusionModel
     {
         options.Validate();
         options.RequireFit(Config.Diffusion);
+        int candidates = options.NumberOfImageCandidates;
+        if (candidates > 1 && prompts.Any(prompt => prompt.Parts is not [TextPart]))
+            throw new ArgumentException($"{nameof(GenerationOptions.NumberOfImageCandidates)} is {candidates}, and a prompt is not one text: there is no caption to judge the candidates by. Set it to 1.", nameof(options));
         int[]? negative = options.NegativePrompt.Length == 0 ? null : Tokenizer.Encode(options.NegativePrompt);
-        IReadOnlyList<GenerationRow> rows = Queue.Run([.. prompts.Select((prompt, at) => new RowRequest(prompt, RowMode.Image, options, seeds[at])
+        IReadOnlyList<GenerationRow> rows = Queue.Run([.. prompts.SelectMany((prompt, at) => Enumerable.Range(0, candidates).Select(candidate => new RowRequest(prompt, RowMode.Image, options, RowSeed.Candidate(seeds[at], candidate))
         {
             NegativePrompt = negative,
             Start = start,
             Observe = observe,
             CancellationToken = cancellationToken,
-        })]);
+        }))]);
         using var scope = NewDisposeScope();
-        return [.. rows.Select(row =>
-        {
-            using Tensor latents = ((ImagePart)row.Parts[^1]).Latents;
-            return Codec.Decode(latents).DetachFromDisposeScope();
-        })];
+        Tensor[] drawn = [.. rows.Select(row => ((ImagePart)row.Parts[^1]).Latents)];
+        foreach (Tensor latents in drawn)
+            scope.Attach(latents);
+        return [.. Best(drawn, prompts, candidates).Select(latents => Codec.Decode(latents).DetachFromDisposeScope())];
+    }
+
+    /// <summary>Of each prompt's pictures the one whose caption the prompt is likeliest to be.</summary>
+    private IEnumerable<Tensor> Best(Tensor[] drawn, IReadOnlyList<Document> prompts, int candidates)
+    {
+        if (candidates == 1)
+            return drawn;
+        double[][] likelihoods = LogLikelihoods(drawn, [.. prompts.SelectMany(prompt => Enumerable.Repeat<int[][]>([((TextPart)prompt.Parts[0]).TokenIds], candidates))]);
+        return drawn.Zip(likelihoods).Chunk(candidates).Select(ofPrompt => ofPrompt.MaxBy(candidate => candidate.Second[0]).First);
     }
 
     /// <summary>How likely each candidate is as the caption of each picture.</summary>
     internal CaptionLikelihood[][] RankBatch(IReadOnlyList<Tensor> latents, IReadOnlyList<string> candidates)
     {
-        SpecialTokens special = Tokenizer.SpecialTokens;
         int[][] ids = [.. candidates.Select(candidate => Tokenizer.Encode(candidate))];
-        RequireRoom(Config.Grid.PatchCount + 3 + ids.Max(candidate => candidate.Length));
-        List<IReadOnlyList<PassPart>> prompts = [.. latents.Select(image => (IReadOnlyList<PassPart>)
-            [PassPart.Tokens(special.BeginOfSequence, special.BeginOfImage), PassPart.Image(Config.Grid.PatchValues(image), Config.Grid.PatchCount), PassPart.Tokens(special.EndOfImage)])];
-        bool[] allowed = SequenceGenerator.Allow(special, Tokenizer.VocabularySize, special.EndOfSequence);
-        double[][] scores = Queue.Use(() => CaptionRanker.Rank(_inference!, prompts, ids, special.EndOfSequence, allowed));
-        return [.. scores.Select(ofImage =>
+        return [.. LogLikelihoods(latents, [.. latents.Select(_ => ids)]).Select(ofImage =>
         {
             double largest = ofImage.Max(), sum = ofImage.Sum(score => Math.Exp(score - largest));
             return ofImage.Select((score, at) => new CaptionLikelihood(candidates[at], score, ids[at].Length + 1, Math.Exp(score - largest) / sum)).ToArray();
         })];
+    }
+
+    /// <summary>log p(caption | picture) of each picture's own captions, token ids.</summary>
+    private double[][] LogLikelihoods(IReadOnlyList<Tensor> latents, IReadOnlyList<IReadOnlyList<int[]>> captions)
+    {
+        SpecialTokens special = Tokenizer.SpecialTokens;
+        RequireRoom(Config.Grid.PatchCount + 3 + captions.Max(ofImage => ofImage.Max(caption => caption.Length)));
+        List<IReadOnlyList<PassPart>> prompts = [.. latents.Select(image => (IReadOnlyList<PassPart>)
+            [PassPart.Tokens(special.BeginOfSequence, special.BeginOfImage), PassPart.Image(Config.Grid.PatchValues(image), Config.Grid.PatchCount), PassPart.Tokens(special.EndOfImage)])];
+        bool[] allowed = SequenceGenerator.Allow(special, Tokenizer.VocabularySize, special.EndOfSequence);
+        return Queue.Use(() => CaptionRanker.Rank(_inference!, prompts, captions, special.EndOfSequence, allowed));
     }
 
     private void RequireRoom(int positions)

@@ -32,6 +32,8 @@ public sealed partial class TransfusionTrainer
         check.That(options.CacheFolder is null || Directory.Exists(options.CacheFolder), "CacheFolder", options.CacheFolder, "a folder that exists, or null for the system's temporary folder");
         check.NotNull(options.Tokenizer, "Tokenizer");
         check.Generation(options.Generation, "Generation", options.Diffusion);
+        check.That(options.ColumnNames is null || options.Generation.NumberOfImageCandidates == 1, "Generation.NumberOfImageCandidates", options.Generation.NumberOfImageCandidates,
+            "1 where ColumnNames lists a document's parts: prompts that are not one text have no caption to judge drawings by");
         // Longer documents are checked row by row; of a pair it is known before that there is an image.
         int patches = new TransfusionConfig { Image = options.Image, Latents = Latents(options.Autoencoder) }.Grid.PatchCount, needed = SequenceBatch.LengthOf([], 0) + patches + 2;
         check.That(options.ColumnNames is not null || options.Transformer.MaxSequenceLength >= needed, "Transformer.MaxSequenceLength", options.Transformer.MaxSequenceLength,

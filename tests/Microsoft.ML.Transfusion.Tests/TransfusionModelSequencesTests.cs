@@ -161,6 +161,40 @@ public sealed class TransfusionModelSequencesTests(BriefModel trained)
     }
 
     [Fact]
+    public void Of_several_drawings_the_one_is_kept_that_the_model_would_caption_so()
+    {
+        double Likelihood(string prompt, MLImage drawing) => _model.Rank(drawing, [prompt])[0].LogLikelihood;
+        GenerationOptions several = Options with { NumberOfImageCandidates = 3 };
+        string[] prompts = CaptionedPictures.Captions[..4];
+        double one = 0, best = 0;
+        foreach (string prompt in prompts)
+        {
+            using MLImage first = _model.GenerateImage(prompt, Options), kept = _model.GenerateImage(prompt, several);
+            (one, best) = (one + Likelihood(prompt, first), best + Likelihood(prompt, kept));
+            Assert.Equal(kept.Pixels.ToArray(), Pixels(_model.GenerateImage(prompt, several)));
+        }
+
+        Assert.True(best > one, $"{best} of three, {one} of one");
+        // In a batch as alone.
+        Tensor[] together = _model.GenerateImageBatch(prompts, several, CancellationToken.None);
+        foreach ((string prompt, Tensor pixels) in prompts.Zip(together))
+        {
+            using MLImage drawn = ImageTensors.ToImage(pixels), alone = _model.GenerateImage(prompt, several);
+            Assert.Equal(alone.Pixels.ToArray(), drawn.Pixels.ToArray());
+            pixels.Dispose();
+        }
+        using MLImage source = CaptionedPictures.Picture(3);
+        Assert.Contains(nameof(GenerationOptions.NumberOfImageCandidates),
+            Assert.Throws<ArgumentException>(() => _model.GenerateImage([new SequencePart.Image(source), new SequencePart.Text("a barn")], several)).Message, StringComparison.Ordinal);
+
+        static byte[] Pixels(MLImage image)
+        {
+            using (image)
+                return image.Pixels.ToArray();
+        }
+    }
+
+    [Fact]
     public void Many_threads_get_what_one_gets_and_too_many_are_refused()
     {
         string[] prompts = [.. Enumerable.Range(0, 24).Select(i => CaptionedPictures.Captions[i % 8] + new string('!', i / 8))];

@@ -164,6 +164,7 @@ public sealed class TransfusionModelTests(BriefModel trained)
         { "RepetitionPenalty", new() { RepetitionPenalty = 0 } },
         { "NumberOfCandidates", new() { NumberOfCandidates = 0 } },
         { "NumberOfCandidates", new() { NumberOfCandidates = 2 } },
+        { "NumberOfImageCandidates", new() { NumberOfImageCandidates = 0 } },
         { "MaxNewTokens", new() { MaxNewTokens = -1 } },
         { "GuidanceRescale", new() { GuidanceRescale = 1.5 } },
         { "Eta", new() { Eta = -0.1 } },

@@ -43,6 +43,7 @@ public class TransfusionTrainerTests
                 { "Diffusion.BetaStart", good with { Diffusion = DiffusionConfig.Flow with { BetaStart = 0.1 } } },
                 { "Diffusion.ZeroTerminalSnr", good with { Diffusion = DiffusionConfig.Flow with { ZeroTerminalSnr = true } } },
                 { "Generation.Sampler", good with { Diffusion = DiffusionConfig.Flow, Generation = GenerationOptions.Paper } },
+                { "Generation.NumberOfImageCandidates", good with { ColumnNames = ["A", "B"], Generation = new() { NumberOfImageCandidates = 2 } } },
                 { "Optimizer.LearningRate", good with { Optimizer = good.Optimizer with { LearningRate = 0 } } },
                 { "Optimizer.BatchSize", good with { Optimizer = good.Optimizer with { BatchSize = 0 } } },
                 { "Optimizer.EmaDecay", good with { Optimizer = good.Optimizer with { EmaDecay = 1 } } },

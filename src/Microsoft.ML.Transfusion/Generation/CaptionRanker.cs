@@ -5,25 +5,24 @@ namespace Microsoft.ML.Transfusion.Generation;
 
 internal static class CaptionRanker
 {
-    /// <summary>log p(text, EOS | prompt) of every candidate after every prompt: [prompts][candidates]. Prompts are read once.</summary>
+    /// <summary>log p(text, EOS | prompt) of every prompt's candidates: [prompts][candidates]. Prompts are read once.</summary>
     /// <param name="prompts">What is read before the text, one row each.</param>
-    /// <param name="candidates">Token ids.</param>
+    /// <param name="candidates">Token ids, of each prompt's candidates.</param>
     /// <param name="allowed">Tokens among which probabilities are shared out: text and EOS.</param>
-    public static double[][] Rank(IInferenceNetwork network, IReadOnlyList<IReadOnlyList<PassPart>> prompts, IReadOnlyList<int[]> candidates, int endOfSequence, bool[] allowed)
+    public static double[][] Rank(IInferenceNetwork network, IReadOnlyList<IReadOnlyList<PassPart>> prompts, IReadOnlyList<IReadOnlyList<int[]>> candidates, int endOfSequence, bool[] allowed)
     {
-        int longest = candidates.Max(candidate => candidate.Length);
         List<RowPass> read = [.. prompts.Select(parts => new RowPass(network.CreateCache(parts.Sum(part => part.TokenIds?.Length ?? part.PatchCount)), parts, PassResult.LastLogits))];
         var passes = new List<RowPass>();
         try
         {
             network.Run(read);
-            foreach (RowPass prompt in read)
-                foreach (int[] candidate in candidates.Where(candidate => candidate.Length > 0))
-                    passes.Add(new RowPass(prompt.Cache.Clone(prompt.Cache.Length + longest), [PassPart.Tokens(candidate)], PassResult.Logits));
+            foreach ((RowPass prompt, IReadOnlyList<int[]> ofPrompt) in read.Zip(candidates))
+                foreach (int[] candidate in ofPrompt.Where(candidate => candidate.Length > 0))
+                    passes.Add(new RowPass(prompt.Cache.Clone(prompt.Cache.Length + candidate.Length), [PassPart.Tokens(candidate)], PassResult.Logits));
             if (passes.Count > 0)
                 network.Run(passes);
             var answers = new Queue<RowPass>(passes);
-            return [.. read.Select(prompt => candidates.Select(candidate => LogLikelihood(prompt, candidate, endOfSequence, allowed, answers)).ToArray())];
+            return [.. read.Zip(candidates, (prompt, ofPrompt) => ofPrompt.Select(candidate => LogLikelihood(prompt, candidate, endOfSequence, allowed, answers)).ToArray())];
         }
         finally
         {
