@@ -13,6 +13,8 @@ public static class TrainingApp
 
     public static int Main(string[] args)
     {
+        if (args[0] == OneStep.Option)
+            return OneStep.Run(Enum.Parse<PatchEncoding>(args[1]), args[2]);
         torch.set_num_threads(2);                                  // a replica for each row of a batch; how sums are split over threads decides their last bits
         string? folder = args.Length > 1 ? args[1] : null;
         var ml = new MLContext();
@@ -42,10 +44,12 @@ public static class TrainingApp
         [ImageType(8, 8)]
         public MLImage? Image { get; set; }
 
-        public static Row Of(int number)
+        public static Row Of(int number) => Of(number, $"picture {number}");
+
+        public static Row Of(int number, string caption)
         {
             byte[] pixels = [.. Enumerable.Range(0, 8 * 8 * 4).Select(i => i % 4 == 3 ? (byte)255 : (byte)(i * (number + 1)))];
-            return new Row { Caption = $"picture {number}", Image = MLImage.CreateFromPixels(8, 8, MLPixelFormat.Rgba32, pixels) };
+            return new Row { Caption = caption, Image = MLImage.CreateFromPixels(8, 8, MLPixelFormat.Rgba32, pixels) };
         }
     }
 }

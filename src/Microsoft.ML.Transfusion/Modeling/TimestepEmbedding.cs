@@ -9,7 +9,9 @@ namespace Microsoft.ML.Transfusion.Modeling;
 
 internal sealed class TimestepEmbedding : nn.Module<Tensor, Tensor>
 {
-    private const int DefaultSize = 256;
+    /// <summary>Values of the sinusoidal vector.</summary>
+    public const int DefaultSize = 256;
+
     private const double MaxPeriod = 10000;
     private readonly int _size;
 
