@@ -34,7 +34,8 @@ public sealed record FlopCount(double Projections, double Attention, double Feed
         ArgumentOutOfRangeException.ThrowIfNegative(images);
         int positions = textTokens + images * (config.Grid.PatchCount + 2) + 2;           // BOS and EOS; BOI and EOI around every image
         FlopCount forward = Blocks(config.Transformer, positions, positions)
-            with { LanguageHead = Product(1 + textTokens + images, config.Transformer.HiddenSize, vocabularySize) };
+            with
+        { LanguageHead = Product(1 + textTokens + images, config.Transformer.HiddenSize, vocabularySize) };
         return forward.Times(3) + Patches(config, images, backward: true);
     }
 
