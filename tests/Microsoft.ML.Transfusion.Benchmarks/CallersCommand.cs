@@ -10,11 +10,19 @@ internal static class CallersCommand
 {
     private static readonly Option<int> Callers = TrainStepCommand.Number("--callers", "Threads that call.", 16);
     private static readonly Option<int> Calls = TrainStepCommand.Number("--calls", "Calls of each.", 200);
+    private static readonly Option<string[]> Kinds = new Option<string[]>("--kinds")
+    {
+        Description = "What is called for: captions, drawings, or both in turns.",
+        AllowMultipleArgumentsPerToken = true,
+        DefaultValueFactory = _ => ["captions", "drawings", "both"],
+    }.AcceptOnlyFromAmong("captions", "drawings", "both");
+
+    private static readonly Option<int?> Gpu = new("--gpu") { Description = "Number of the GPU to use, from 0; the CPU if not given." };
     private static readonly Option<int> Steps = TrainStepCommand.Number("--steps", "Denoising steps of a drawing.", 4);
 
     public static System.CommandLine.Command Create()
     {
-        var command = new System.CommandLine.Command("callers", "Measures concurrent calls of one model against the same calls in turn, captions, drawings, and both, and compares what they give.") { Callers, Calls, Steps };
+        var command = new System.CommandLine.Command("callers", "Measures concurrent calls of one model against the same calls in turn, captions, drawings, and both, and compares what they give.") { Callers, Calls, Steps, Kinds, Gpu };
         command.SetAction(Run);
         return command;
     }
@@ -22,7 +30,7 @@ internal static class CallersCommand
     private static void Run(ParseResult parsed)
     {
         int callers = parsed.GetValue(Callers), calls = parsed.GetValue(Calls);
-        var ml = new MLContext(1);
+        var ml = new MLContext(1) { GpuDeviceId = parsed.GetValue(Gpu) };
         using TransfusionTransformer trained = BriefModel.Train(ml, TransformerConfig.Mini);
         var options = new GenerationOptions { NumberOfInferenceSteps = parsed.GetValue(Steps), MaxNewTokens = 32, Temperature = 1 };
         MLImage[] pictures = [.. Enumerable.Range(0, callers * calls).Select(BriefModel.Picture)];
@@ -32,23 +40,28 @@ internal static class CallersCommand
             using MLImage drawing = trained.Model.GenerateImage(BriefModel.Caption(caller * calls + call), options with { Seed = caller });
             return Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(drawing.Pixels));
         }
-        Comparison captions = Compare(callers, calls, Describe), drawings = Compare(callers, calls, Draw);
-        Comparison both = Compare(callers, calls, (caller, call) => call % 2 == 0 ? Describe(caller, call) : Draw(caller, call));
-        captions.Print("captions");
-        drawings.Print("drawings");
-        both.Print("captions and drawings in turns");
-        Console.WriteLine($"{get_num_threads()} threads of the network.");
-        GenerationBench.PrintJson(new
+        Dictionary<string, Func<int, int, string>> answers = new()
         {
-            stepMs = Math.Round(captions.AtOnce * 1e3 / (callers * calls), 3),
-            floorMs = Math.Round(captions.InTurn * 1e3 / (callers * calls), 3),
-            ratio = Math.Round(captions.AtOnce / captions.InTurn, 4),
-            captions = Math.Round(captions.InTurn / captions.AtOnce, 3),
-            drawings = Math.Round(drawings.InTurn / drawings.AtOnce, 3),
-            both = Math.Round(both.InTurn / both.AtOnce, 3),
-            different = captions.Different + drawings.Different + both.Different,
-            device = "cpu",
-        });
+            ["captions"] = Describe,
+            ["drawings"] = Draw,
+            ["both"] = (caller, call) => call % 2 == 0 ? Describe(caller, call) : Draw(caller, call),
+        };
+        foreach (string kind in parsed.GetRequiredValue(Kinds))
+        {
+            Comparison comparison = Compare(callers, calls, answers[kind]);
+            comparison.Print(kind);
+            GenerationBench.PrintJson(new
+            {
+                kind,
+                stepMs = Math.Round(comparison.AtOnce * 1e3 / (callers * calls), 3),
+                floorMs = Math.Round(comparison.InTurn * 1e3 / (callers * calls), 3),
+                ratio = Math.Round(comparison.AtOnce / comparison.InTurn, 4),
+                throughput = Math.Round(comparison.InTurn / comparison.AtOnce, 3),
+                different = comparison.Different,
+                threads = get_num_threads(),
+                device = parsed.GetValue(Gpu) is null ? "cpu" : "cuda",
+            });
+        }
     }
 
     /// <summary>The same calls one after the other and from many threads.</summary>
