@@ -112,10 +112,12 @@ public sealed partial class TransfusionModel : IDisposable
     /// <summary>Writes the text path alone as a Llama checkpoint in Hugging Face's layout, for the option <c>InitializeFrom</c> of the trainer and for programs that know nothing of this library: weights, config.json and the vocabulary. What makes and reads pictures is left out.</summary>
     /// <param name="folder">A folder that does not exist yet, or is empty. It appears when it is complete.</param>
     /// <exception cref="IOException">The folder exists and is not empty, or cannot be written.</exception>
-    /// <exception cref="InvalidOperationException">The model has <see cref="TransformerConfig.QueryKeyNorm"/>, which no Llama has.</exception>
+    /// <exception cref="InvalidOperationException">The model has <see cref="TransformerConfig.QueryKeyNorm"/>, which no Llama has, or pictures are codes.</exception>
     public void ExportLlama(string folder)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(folder);
+        if (Config.NumberOfCodes > 0)
+            throw new InvalidOperationException("The vocabulary of this model holds codes of pictures beside text, which no Llama has.");
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_disposed, this);

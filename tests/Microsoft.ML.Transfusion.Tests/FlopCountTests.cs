@@ -49,13 +49,13 @@ public sealed partial class FlopCountTests
     public void Drawing_grows_with_steps_and_is_twice_as_much_with_guidance_of_an_empty_caption()
     {
         TransfusionConfig config = new();
-        FlopCount one = FlopCount.Drawing(config, 10, steps: 1, isGuided: false), eleven = FlopCount.Drawing(config, 10, steps: 11, isGuided: false);
-        FlopCount twentyOne = FlopCount.Drawing(config, 10, steps: 21, isGuided: false), guided = FlopCount.Drawing(config, 0, steps: 5, isGuided: true);
+        FlopCount one = FlopCount.Drawing(config, 300, 10, steps: 1, isGuided: false), eleven = FlopCount.Drawing(config, 300, 10, steps: 11, isGuided: false);
+        FlopCount twentyOne = FlopCount.Drawing(config, 300, 10, steps: 21, isGuided: false), guided = FlopCount.Drawing(config, 300, 0, steps: 5, isGuided: true);
 
         Assert.Equal(eleven.Total - one.Total, twentyOne.Total - eleven.Total, 1.0);
-        Assert.Equal(2 * FlopCount.Drawing(config, 0, steps: 5, isGuided: false).Total, guided.Total, 1.0);
+        Assert.Equal(2 * FlopCount.Drawing(config, 300, 0, steps: 5, isGuided: false).Total, guided.Total, 1.0);
         Assert.Equal(0, one.LanguageHead);
-        Assert.Throws<ArgumentOutOfRangeException>(() => FlopCount.Drawing(config, 10, steps: 0, isGuided: false));
+        Assert.Throws<ArgumentOutOfRangeException>(() => FlopCount.Drawing(config, 300, 10, steps: 0, isGuided: false));
     }
 
     [Fact]

@@ -11,6 +11,7 @@ internal abstract class LatentCodec
     public static LatentCodec Create(TransfusionConfig config, AutoencoderNetwork? autoencoder) => config switch
     {
         { Vector: { } vector } => new VectorCodec(vector),
+        { Latents.NumberOfCodes: not null } => new CodeCodec((VqAutoencoderNetwork)autoencoder!),
         { Latents: { } latents } => new AutoencoderCodec(autoencoder!, latents),
         _ => new PixelCodec(),
     };

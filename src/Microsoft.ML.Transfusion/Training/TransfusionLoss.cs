@@ -8,14 +8,15 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Transfusion.Training;
 
 /// <param name="LanguageLoss">Negative log-likelihood of every target token, [M]; null where the batch has none.</param>
-/// <param name="DiffusionLoss">Squared error of every image, [N]; null where the batch has none.</param>
-internal readonly record struct LossParts(Tensor? LanguageLoss, Tensor? DiffusionLoss)
+/// <param name="DiffusionLoss">Squared error of every image, or the mean negative log-likelihood of its codes, [N]; null where the batch has none.</param>
+/// <param name="CodesPerImage">How many codes that is a mean of; 0 where images are continuous.</param>
+internal readonly record struct LossParts(Tensor? LanguageLoss, Tensor? DiffusionLoss, int CodesPerImage = 0)
 {
-    /// <summary>Mean over tokens plus λ times the mean over images: a scalar.</summary>
+    /// <summary>Mean over tokens plus λ times the mean over images; or the mean over all tokens, where images are codes (Chameleon §2). A scalar.</summary>
     public Tensor Total(double diffusionLossWeight) => Total(diffusionLossWeight, LanguageLoss?.shape[0] ?? 0, DiffusionLoss?.shape[0] ?? 0);
 
     /// <summary>With the language loss of each token as its batch weighs it, and without the diffusion loss of images that are never noised.</summary>
-    public LossParts Weighted(SequenceBatch batch) => new(Weighted(LanguageLoss, batch.TargetWeights), Weighted(DiffusionLoss, batch.ImageWeights));
+    public LossParts Weighted(SequenceBatch batch) => this with { LanguageLoss = Weighted(LanguageLoss, batch.TargetWeights), DiffusionLoss = Weighted(DiffusionLoss, batch.ImageWeights) };
 
     private static Tensor? Weighted(Tensor? losses, float[] weights) =>
         losses is null || weights.All(weight => weight == 1) ? losses : losses * tensor(weights, losses.dtype, losses.device);
@@ -23,6 +24,8 @@ internal readonly record struct LossParts(Tensor? LanguageLoss, Tensor? Diffusio
     /// <summary>A share of a batch: its part of the means over the whole batch's tokens and images.</summary>
     public Tensor Total(double diffusionLossWeight, long tokens, long images)
     {
+        if (CodesPerImage > 0)
+            return (LanguageLoss?.sum() ?? zeros([])).Plus((DiffusionLoss?.sum() ?? zeros([])).Times(CodesPerImage)).DividedBy(tokens + images * CodesPerImage);
         Tensor language = LanguageLoss?.sum().DividedBy(tokens) ?? zeros([]), diffusion = DiffusionLoss?.sum().DividedBy(Math.Max(1, images)) ?? zeros([]);
         return language.Plus(diffusion.Times(diffusionLossWeight));
     }
@@ -79,6 +82,12 @@ internal static class TransfusionLoss
             Tensor ofPatches = hidden.index_select(0, batch.ImagePositions.to(device)).view(target.shape[0], grid.PatchCount, -1);
             diffusionLoss = diffusion.Loss(network.PredictImages(ofPatches, pass, grid), target, timesteps!);
         }
-        return new LossParts(languageLoss?.MoveToOuterDisposeScope(), diffusionLoss?.MoveToOuterDisposeScope());
+        int codes = batch.Codes.shape[0] == 0 ? 0 : (int)batch.Codes.shape[0] / batch.MaxTimesteps.Length;
+        if (codes > 0)
+        {
+            Tensor logits = network.Logits(hidden.index_select(0, batch.CodePositions.to(device)));
+            diffusionLoss = nn.functional.cross_entropy(logits, batch.Codes.to(device), reduction: nn.Reduction.None).view(-1, codes).mean([1]);
+        }
+        return new LossParts(languageLoss?.MoveToOuterDisposeScope(), diffusionLoss?.MoveToOuterDisposeScope(), codes);
     }
 }
