@@ -37,8 +37,14 @@ public sealed record TransformerConfig
     /// <summary>Whether every patch has a learned position vector beside its rotary position. The paper has none; a small model that trains for minutes learns the picture's two dimensions sooner with it.</summary>
     public bool LearnedPatchPositions { get; init; }
 
+    /// <summary>Whether a patch sees only the patches before it, as words do. Off by default, as in the paper's Transfusion, where all patches of an image see each other (§3); its Table 5 has what that is worth.</summary>
+    public bool CausalImages { get; init; }
+
     /// <summary>Whether queries and keys are normalized per head before attention (the Chameleon recipe's QK-norm); off in the paper's Transfusion.</summary>
     public bool QueryKeyNorm { get; init; }
+
+    /// <summary>Whether blocks normalize what attention and feed-forward layers give, before it joins the residual stream, instead of what they take (Swin's order, which the Chameleon recipe takes for stability); off in the paper's Transfusion.</summary>
+    public bool PostNorm { get; init; }
 
     /// <summary>Whether one matrix both embeds tokens and gives the language logits, as in Llama 3.2's small models; off by default, as in the paper's.</summary>
     public bool TiedEmbeddings { get; init; }

@@ -42,6 +42,9 @@ public sealed record TransfusionConfig
     /// <summary>Codes that follow the text's tokens in the network's vocabulary.</summary>
     internal int NumberOfCodes => Latents?.NumberOfCodes ?? 0;
 
+    /// <summary>What the positions of an image are.</summary>
+    internal ImagePositionKind ImagePositions => NumberOfCodes > 0 ? ImagePositionKind.Codes : Transformer.CausalImages ? ImagePositionKind.CausalPatches : ImagePositionKind.Patches;
+
     /// <summary>The U-Net that patches pass; null where they pass linear layers alone, as those of vectors always do.</summary>
     internal UNetPatchShape? UNet => Vector is null && NumberOfCodes == 0 && Image.PatchEncoding == PatchEncoding.UNet
         ? UNetPatchShape.Of(Grid, Image.UNetPlaceSize, Image.UNetChannels, Image.UNetLayers, Transformer.HiddenSize)

@@ -181,6 +181,7 @@ public sealed partial class TransfusionTrainer
         check.Decay(optimizer.EmaDecay, "Optimizer.EmaDecay");
         check.Finite(optimizer.Epsilon, "Optimizer.Epsilon", aboveZero: true);
         check.Finite(optimizer.WeightDecay, "Optimizer.WeightDecay");
+        check.That(double.IsFinite(optimizer.ZLossWeight) && optimizer.ZLossWeight >= 0, "Optimizer.ZLossWeight", optimizer.ZLossWeight, "at least 0");
         check.Finite(optimizer.MaxGradientNorm, "Optimizer.MaxGradientNorm", aboveZero: true);
     }
 }

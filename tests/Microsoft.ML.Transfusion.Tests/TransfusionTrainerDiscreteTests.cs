@@ -52,7 +52,7 @@ public sealed class TransfusionTrainerDiscreteTests(TinyAutoencoders autoencoder
         {
             using MLImage drawn = trained.Model.GenerateImage(row.Caption!, drawing), seen = vq.DecodeIndices(vq.EncodeIndices(row.Image!), 8, 8);
             Assert.Equal(seen.Pixels.ToArray(), drawn.Pixels.ToArray());
-            Assert.Equal(row.Caption, trained.Model.Rank(row.Image!, [.. rows.Select(other => other.Caption!)]).MaxBy(ranked => ranked.LogLikelihood).Caption);
+            Assert.Equal(row.Caption, trained.Model.Rank(row.Image!, [.. rows.Select(other => other.Caption!)]).MaxBy(ranked => ranked.LogLikelihood)!.Caption);
         });
     }
 

@@ -7,8 +7,6 @@ namespace Microsoft.ML.Transfusion.Codecs;
 
 internal sealed class CodeCodec(VqAutoencoderNetwork network) : LatentCodec
 {
-    public override bool IsMeasured => false;
-
     public override Tensor Compress(Tensor values)
     {
         using var noGradient = no_grad();

@@ -82,6 +82,6 @@ internal static class DocumentScorer
         };
         ArrangedDocument Arrange(Document document) =>
             Arrangement.AsIs(document, config.Diffusion) with { HasLanguageLoss = document.Parts.Any(part => part is TextPart) };
-        return SequenceBatch.Create([.. documents.Select(document => Arrange(Turn(document)))], special, config.Grid.PatchCount, areCodes: config.NumberOfCodes > 0);
+        return SequenceBatch.Create([.. documents.Select(document => Arrange(Turn(document)))], special, config.Grid.PatchCount, images: config.ImagePositions);
     }
 }

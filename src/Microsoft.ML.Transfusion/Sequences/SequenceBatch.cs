@@ -3,6 +3,19 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion.Sequences;
 
+/// <summary>What the positions of an image are.</summary>
+internal enum ImagePositionKind
+{
+    /// <summary>Patches that see all of their image.</summary>
+    Patches,
+
+    /// <summary>Patches that see those before them.</summary>
+    CausalPatches,
+
+    /// <summary>Tokens of the vocabulary, which see those before them as all tokens do.</summary>
+    Codes,
+}
+
 /// <summary>A batch on the CPU. Rows are padded on the right; rows of one layout need no padding.</summary>
 internal sealed partial class SequenceBatch : IDisposable
 {
@@ -67,11 +80,11 @@ internal sealed partial class SequenceBatch : IDisposable
     /// <param name="special">The vocabulary's special tokens.</param>
     /// <param name="patchCount">Patches in one image.</param>
     /// <param name="endSequences">Whether rows end in EOS; prompts do not.</param>
-    /// <param name="areCodes">Whether images are codes, which are tokens.</param>
-    public static SequenceBatch Create(IReadOnlyList<ArrangedDocument> documents, SpecialTokens special, int patchCount, bool endSequences = true, bool areCodes = false)
+    /// <param name="images">What images are to the network.</param>
+    public static SequenceBatch Create(IReadOnlyList<ArrangedDocument> documents, SpecialTokens special, int patchCount, bool endSequences = true, ImagePositionKind images = ImagePositionKind.Patches)
     {
         using var scope = NewDisposeScope();
-        List<Row> rows = [.. documents.Select(document => new Row(document, special, patchCount, endSequences, areCodes))];
+        List<Row> rows = [.. documents.Select(document => new Row(document, special, patchCount, endSequences, images))];
         int length = rows.Max(row => row.Tokens.Count);
         int tokenCount = rows.Sum(row => row.Tokens.Count(id => id != Row.Patch) + length - row.Tokens.Count);
         List<long> ids = new(tokenCount), order = new(rows.Count * length), imagePositions = [], targetPositions = [], targets = [], codePositions = [], codes = [];
@@ -90,7 +103,7 @@ internal sealed partial class SequenceBatch : IDisposable
                     order.Add(tokenCount + patches++);
                     continue;
                 }
-                if (areCodes && next >= special.FirstCode)
+                if (images == ImagePositionKind.Codes && next >= special.FirstCode)
                 {
                     codePositions.Add(order.Count);
                     codes.Add(next);
@@ -106,11 +119,11 @@ internal sealed partial class SequenceBatch : IDisposable
                 ids.Add(id);
             }
         }
-        Tensor[] images = areCodes ? [] : [.. documents.SelectMany(document => document.Parts).OfType<ImagePart>().Select(part => part.Latents)];
+        Tensor[] latents = images == ImagePositionKind.Codes ? [] : [.. documents.SelectMany(document => document.Parts).OfType<ImagePart>().Select(part => part.Latents)];
         return new SequenceBatch(
             new TransfusionMask(length, [.. rows.Select(row => row.Images)]), rows.Count,
             ToTensor(ids), ToTensor(order),
-            images.Length == 0 ? null : stack(images).to(ScalarType.Float32).DetachFromDisposeScope(),
+            latents.Length == 0 ? null : stack(latents).to(ScalarType.Float32).DetachFromDisposeScope(),
             ToTensor(imagePositions), ToTensor(targetPositions), ToTensor(targets), ToTensor(codePositions), ToTensor(codes),
             [.. documents.SelectMany(document => document.MaxTimesteps)],
             [.. rows.SelectMany((row, at) => Enumerable.Repeat(at, row.ImageCount))], targetsOfRow, [.. targetWeights]);
@@ -142,7 +155,7 @@ internal sealed partial class SequenceBatch : IDisposable
     {
         public const int Patch = -1;
 
-        public Row(ArrangedDocument document, SpecialTokens special, int patchCount, bool endSequence, bool areCodes)
+        public Row(ArrangedDocument document, SpecialTokens special, int patchCount, bool endSequence, ImagePositionKind images)
         {
             Tokens.Add(special.BeginOfSequence);
             Weights.Add(1);
@@ -156,13 +169,14 @@ internal sealed partial class SequenceBatch : IDisposable
                 }
                 Add([special.BeginOfImage], at > 0 && document.Parts[at - 1] is TextPart ? document.PromptWeight : 1);
                 ImageCount++;
-                if (areCodes)
+                if (images == ImagePositionKind.Codes)
                 {
                     Add(special.Codes(((ImagePart)document.Parts[at]).Latents), 1);
                 }
                 else
                 {
-                    Images.Add(new ImageSpan(Tokens.Count, patchCount));
+                    if (images == ImagePositionKind.Patches)
+                        Images.Add(new ImageSpan(Tokens.Count, patchCount));
                     Add(Enumerable.Repeat(Patch, patchCount), 1);
                 }
                 Add([special.EndOfImage], 1);

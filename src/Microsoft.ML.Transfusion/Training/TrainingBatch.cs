@@ -17,7 +17,7 @@ internal sealed record TrainingBatch(SequenceBatch Sequences, NoiseDraw? Draw, D
     {
         using var scope = NewDisposeScope();
         using var generator = new Generator(StepSeed.Of(options.Seed, step), CPU);
-        SequenceBatch sequences = SequenceBatch.Create(group.Rows, special, config.Grid.PatchCount, areCodes: config.NumberOfCodes > 0);
+        SequenceBatch sequences = SequenceBatch.Create(group.Rows, special, config.Grid.PatchCount, images: config.ImagePositions);
         if (options.HorizontalFlip)
             sequences.FlipRows(rand(sequences.Rows, generator: generator).less(0.5).data<bool>().ToArray());
         NoiseDraw? draw = sequences.Images is null ? null : NoiseDraw.Random(sequences, config.Diffusion, generator);

@@ -85,7 +85,7 @@ public sealed class CodeImagesTests : IDisposable
         for (int row = 0; row < rows.Length; row++)
         {
             using SequenceBatch share = batch.Slice(row, 1);
-            shares += Compute(share).Total(9, tokens, images).ToDouble();
+            shares += Compute(share).Total(9, 0, tokens, images).ToDouble();
         }
 
         Assert.Equal((7L, 3L), (tokens, images));
@@ -143,7 +143,7 @@ public sealed class CodeImagesTests : IDisposable
             if (row.Parts is not [.., ImagePart, TextPart { TokenIds.Length: > 1 }])
                 continue;
             // What the row gathered of its own tokens' likelihoods is what one pass over all of it gives: text, begins of images and the end.
-            using SequenceBatch batch = SequenceBatch.Create([new ArrangedDocument(row.Parts, [.. row.Parts.OfType<ImagePart>().Select(_ => 1000)])], Special, Side * Side, row.LikelihoodCount > row.Parts.Sum(Chosen), areCodes: true);
+            using SequenceBatch batch = SequenceBatch.Create([new ArrangedDocument(row.Parts, [.. row.Parts.OfType<ImagePart>().Select(_ => 1000)])], Special, Side * Side, row.LikelihoodCount > row.Parts.Sum(Chosen), images: ImagePositionKind.Codes);
             using var noGradient = no_grad();
             Tensor hidden = _network.Forward(_network.EmbedTokens(batch.TokenIds).index_select(0, batch.Order).unsqueeze(0), batch.Mask)[0];
             Tensor logits = _network.Logits(hidden.index_select(0, batch.TargetPositions));
@@ -161,7 +161,7 @@ public sealed class CodeImagesTests : IDisposable
 
     private static ImagePart Image(params float[] codes) => new(tensor(codes, [1, Side, Side]));
 
-    private static SequenceBatch Batch(params ArrangedDocument[] rows) => SequenceBatch.Create(rows, Special, Side * Side, areCodes: true);
+    private static SequenceBatch Batch(params ArrangedDocument[] rows) => SequenceBatch.Create(rows, Special, Side * Side, images: ImagePositionKind.Codes);
 
     private LossParts Compute(SequenceBatch batch) => TransfusionLoss.Compute(_network, _diffusion, batch, Config.Grid, draw: null);
 

@@ -179,6 +179,6 @@ public sealed class TransfusionLossTests : IDisposable
         LossParts weighted = new LossParts(null, tensor(new[] { 5f, 3f })).Weighted(batch);
 
         Assert.Equal(1, batch.NoisedImages);
-        Assert.Equal(3, weighted.Total(1, 0, batch.NoisedImages).ToSingle());
+        Assert.Equal(3, weighted.Total(1, 0, 0, batch.NoisedImages).ToSingle());
     }
 }
