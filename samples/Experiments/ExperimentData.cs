@@ -4,6 +4,7 @@ using Microsoft.ML.Data;
 using Microsoft.ML.Transfusion;
 using Microsoft.ML.Transforms.Image;
 using Shapes;
+using Shapes.Data;
 
 namespace Experiments;
 
@@ -35,6 +36,9 @@ internal abstract class ExperimentData
     /// <summary>Whether a generated caption says what the other says.</summary>
     public abstract bool Agrees(string generated, string truth);
 
+    /// <summary>Whether a picture shows what a caption says; null where nobody can tell.</summary>
+    public abstract bool? Shows(MLImage picture, string caption);
+
     /// <summary>The share of captions whose drawing shows what they say; null where nobody can tell.</summary>
     public abstract double? DrawnCorrectly(MLContext ml, TransfusionModel model, GenerationOptions options);
 
@@ -46,7 +50,9 @@ internal abstract class ExperimentData
 
         public override IEnumerable<Pair> HeldOut() => Rows(CaptionedShape.Sample(HeldOutCount, HeldOutSeed, heldOut: true));
 
-        public override bool Agrees(string generated, string truth) => global::Shapes.Data.Caption.Parse(generated) == global::Shapes.Data.Caption.Parse(truth);
+        public override bool Agrees(string generated, string truth) => Caption.Parse(generated) == Caption.Parse(truth);
+
+        public override bool? Shows(MLImage picture, string caption) => Oracle.Read(Pictures.ToRgb(picture)) == Caption.Parse(caption);
 
         public override double? DrawnCorrectly(MLContext ml, TransfusionModel model, GenerationOptions options) =>
             Evaluation.Draw(ml, model, HeldOutCount, HeldOutSeed, options).Select(drawing => drawing.Judgement).Share();
@@ -74,6 +80,8 @@ internal abstract class ExperimentData
         }
 
         public override bool Agrees(string generated, string truth) => generated == truth;
+
+        public override bool? Shows(MLImage picture, string caption) => null;
 
         public override double? DrawnCorrectly(MLContext ml, TransfusionModel model, GenerationOptions options) => null;
 

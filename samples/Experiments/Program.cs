@@ -11,7 +11,7 @@ Option<int> workers = RunOptions.Positive(new Option<int>("--workers") { Descrip
 Option<string> output = new("--output") { Description = "Folder for tables, and for the runs behind them.", DefaultValueFactory = _ => "experiments" };
 RootCommand command = new("Runs the comparisons of the Transfusion paper on small models, and writes a table and a plot of each.") { data, seeds, steps, workers, output };
 
-foreach (string name in (string[])["all", "attention", "patches", "noise-limit", "balance", "text-cost", ScalingStudy.Name])
+foreach (string name in (string[])["all", "attention", "patches", "noise-limit", "balance", "text-cost", ScalingStudy.Name, BudgetStudy.Name])
 {
     Command table = new(name, name == "all" ? "All tables." : $"The table {name}.") { data, seeds, steps, workers, output };
     table.SetAction((parsed, cancellation) => Tables(name, parsed, cancellation));
@@ -39,8 +39,10 @@ async Task Tables(string name, ParseResult parsed, CancellationToken cancellatio
     var cache = new RunCache(folder, parsed.GetValue(workers));
     ExperimentTable[] tables = [.. suite.Tables.Where(table => name == "all" || table.Name == name)];
     ScalingStudy? scaling = name is "all" or ScalingStudy.Name ? suite.Scaling : null;
-    await cache.Complete([.. tables.SelectMany(table => table.Runs(each)), .. scaling?.Runs(each) ?? []], cancellation);
+    BudgetStudy? budget = name is "all" or BudgetStudy.Name ? suite.Budget : null;
+    await cache.Complete([.. tables.SelectMany(table => table.Runs(each)), .. scaling?.Runs(each) ?? [], .. budget?.Runs(each) ?? []], cancellation);
     foreach (ExperimentTable table in tables)
         table.Write(folder, cache, each);
     scaling?.Write(folder, cache, each);
+    budget?.Write(folder, cache, each);
 }

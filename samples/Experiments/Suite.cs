@@ -91,6 +91,9 @@ internal sealed class Suite(string data, int steps)
         }
     }
 
+    /// <summary>What the base takes, and a quarter of it.</summary>
+    public BudgetStudy Budget => BudgetStudy.Of(Base, [(0.25, [(64, 2), (96, 3), (128, 4), (160, 5)]), (1, [(64, 2), (96, 3), (128, 4), (160, 5), (192, 6)])]);
+
     public IEnumerable<ExperimentTable> Tables => [Attention, Patches, NoiseLimit, Balance, TextCost];
 
     private static string Name(PatchEncoding encoder) => encoder == PatchEncoding.Linear ? "linear" : "U-Net";

@@ -73,6 +73,25 @@ public sealed record TransformerConfig
     /// <summary>The paper's 7B model (Table 2).</summary>
     public static TransformerConfig Paper7B => new() { HiddenSize = 4096, NumberOfLayers = 32, NumberOfHeads = 32 };
 
+    /// <summary>
+    /// The size that makes the most of so many floating-point operations of training (<see cref="FlopCount.Training"/>, over all documents seen): too small a model has learned what it can, too
+    /// large a one sees too little. Weights of the blocks grow as a power of the operations, fitted on small models of captioned shapes (docs/experiments.md); from the sizes tried there on it is a suggestion.
+    /// </summary>
+    /// <param name="trainingFlops">Above 0.</param>
+    /// <returns>A member of the family of <see cref="Tiny"/>: heads of 32 values, a layer for every 32 of width.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">The number is not positive and finite.</exception>
+    public static TransformerConfig ForBudget(double trainingFlops)
+    {
+        if (!(trainingFlops > 0 && double.IsFinite(trainingFlops)))
+            throw new ArgumentOutOfRangeException(nameof(trainingFlops), trainingFlops, "The budget must be a positive number of floating-point operations.");
+        const double Weights = 3.3e5, At = 1.5e12, Exponent = 0.5;
+        double best = Weights * Math.Pow(trainingFlops / At, Exponent), perLayer = 12.0 * HeadWidth * HeadWidth;
+        int layers = Math.Max(1, (int)Math.Round(Math.Cbrt(best / perLayer)));            // weights of the blocks: 12 · (32 · layers)² · layers
+        return Tiny with { HiddenSize = HeadWidth * layers, NumberOfLayers = layers, NumberOfHeads = layers };
+    }
+
+    private const int HeadWidth = 32;
+
     internal int HeadSize => AttentionHeadSize ?? HiddenSize / NumberOfHeads;
 
     internal int KeyValueHeads => NumberOfKeyValueHeads ?? NumberOfHeads;
