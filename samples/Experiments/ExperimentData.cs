@@ -1,8 +1,8 @@
 // The data that experiments learn from and are judged on: the shapes that this repository draws, or any folder of captioned pictures.
 using Microsoft.ML;
 using Microsoft.ML.Data;
-using Microsoft.ML.Transfusion;
 using Microsoft.ML.Transforms.Image;
+using Microsoft.ML.Transfusion;
 using Shapes;
 using Shapes.Data;
 

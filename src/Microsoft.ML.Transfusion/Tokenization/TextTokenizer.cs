@@ -35,7 +35,8 @@ internal sealed class TextTokenizer
             BeginOfSequence: table.Find(table.BeginOfSequence) ?? vocabulary.BeginOfSequence ?? next++,
             EndOfSequence: table.Find(table.EndOfSequence) ?? vocabulary.EndOfSequence ?? next++,
             BeginOfImage: table.Find(table.BeginOfImage) ?? next++,
-            EndOfImage: table.Find(table.EndOfImage) ?? next++) with { FirstCode = next };
+            EndOfImage: table.Find(table.EndOfImage) ?? next++) with
+        { FirstCode = next };
         VocabularySize = next;
         _special = [SpecialTokens.Padding, SpecialTokens.BeginOfSequence, SpecialTokens.EndOfSequence, SpecialTokens.BeginOfImage, SpecialTokens.EndOfImage];
     }
