@@ -4,7 +4,6 @@ using OxyPlot;
 using OxyPlot.Axes;
 using OxyPlot.Legends;
 using OxyPlot.Series;
-using SkiaSharp;
 
 namespace Samples.Common;
 
@@ -29,15 +28,6 @@ public static class LossCurves
         plot.Series.Add(language);
         plot.Series.Add(diffusion);
 
-        using SKBitmap sheet = new(Width, Height);
-        using (SKCanvas canvas = new(sheet))
-        using (DotTextRenderContext context = new(canvas))
-        {
-            canvas.Clear(SKColors.White);
-            ((IPlotModel)plot).Update(updateData: true);
-            ((IPlotModel)plot).Render(context, new OxyRect(0, 0, Width, Height));
-        }
-        using FileStream file = File.Create(path);
-        sheet.Encode(file, SKEncodedImageFormat.Png, quality: 100);
+        PlotSheet.Save(path, Width, Height, plot);
     }
 }

@@ -22,7 +22,7 @@ public sealed record FlopCount(double Projections, double Attention, double Feed
 
     /// <summary>Learning from one document once: the forward pass, and the backward pass's gradients of weights and inputs, which are about twice as much.</summary>
     /// <param name="config">The network.</param>
-    /// <param name="vocabularySize">Tokens of the vocabulary, special ones included.</param>
+    /// <param name="vocabularySize">Tokens of the text's vocabulary, special ones included; codes of pictures come on top.</param>
     /// <param name="textTokens">Tokens of the document's texts, without special ones; 0 or more.</param>
     /// <param name="images">Pictures or vectors in the document; 0 or more.</param>
     /// <exception cref="ArgumentOutOfRangeException">A number is negative.</exception>
@@ -33,19 +33,20 @@ public sealed record FlopCount(double Projections, double Attention, double Feed
         ArgumentOutOfRangeException.ThrowIfNegative(textTokens);
         ArgumentOutOfRangeException.ThrowIfNegative(images);
         int positions = textTokens + images * (config.Grid.PatchCount + 2) + 2;           // BOS and EOS; BOI and EOI around every image
+        int learned = 1 + textTokens + images * (1 + config.CodesPerImage);
         FlopCount forward = Blocks(config.Transformer, positions, positions)
-            with
-        { LanguageHead = Product(1 + textTokens + images, config.Transformer.HiddenSize, vocabularySize) };
+            + None with { LanguageHead = Product(learned, config.Transformer.HiddenSize, vocabularySize + config.NumberOfCodes) };
         return forward.Times(3) + Patches(config, images, backward: true);
     }
 
-    /// <summary>Drawing one picture of a caption: the caption is read once, its keys and values are kept.</summary>
+    /// <summary>Drawing one picture of a caption: the caption is read once, its keys and values are kept. Pictures of codes take a pass for each code, whatever the number of steps.</summary>
     /// <param name="config">The network.</param>
+    /// <param name="vocabularySize">Tokens of the text's vocabulary, special ones included; codes of pictures come on top.</param>
     /// <param name="promptTokens">Tokens of the caption; 0 or more.</param>
     /// <param name="steps">Reverse diffusion steps; at least 1.</param>
     /// <param name="isGuided">Whether there is classifier-free guidance, which computes every step twice.</param>
     /// <exception cref="ArgumentOutOfRangeException">A number is out of its range.</exception>
-    public static FlopCount Drawing(TransfusionConfig config, int promptTokens, int steps, bool isGuided)
+    public static FlopCount Drawing(TransfusionConfig config, int vocabularySize, int promptTokens, int steps, bool isGuided)
     {
         ArgumentNullException.ThrowIfNull(config);
         ArgumentOutOfRangeException.ThrowIfNegative(promptTokens);
@@ -53,6 +54,8 @@ public sealed record FlopCount(double Projections, double Attention, double Feed
         FlopCount Branch(int tokens)
         {
             int read = tokens + 2, patches = config.Grid.PatchCount;                        // BOS, BOI
+            if (config.NumberOfCodes > 0)
+                return Tokens(config, vocabularySize, patches, read - 1) + Blocks(config.Transformer, read - 1, read - 1);
             return Blocks(config.Transformer, read, read) + (Blocks(config.Transformer, patches, read + patches) + Patches(config, 1, backward: false)).Times(steps);
         }
         return isGuided ? Branch(promptTokens) + Branch(0) : Branch(promptTokens);
@@ -60,7 +63,7 @@ public sealed record FlopCount(double Projections, double Attention, double Feed
 
     /// <summary>Captioning one picture: it is read once, then one token comes after the other.</summary>
     /// <param name="config">The network.</param>
-    /// <param name="vocabularySize">Tokens of the vocabulary, special ones included.</param>
+    /// <param name="vocabularySize">Tokens of the text's vocabulary, special ones included; codes of pictures come on top.</param>
     /// <param name="captionTokens">Tokens of the caption; 0 or more. Its end is one more.</param>
     /// <exception cref="ArgumentOutOfRangeException">A number is out of its range.</exception>
     public static FlopCount Captioning(TransfusionConfig config, int vocabularySize, int captionTokens)
@@ -69,10 +72,8 @@ public sealed record FlopCount(double Projections, double Attention, double Feed
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(vocabularySize);
         ArgumentOutOfRangeException.ThrowIfNegative(captionTokens);
         int read = config.Grid.PatchCount + 3;                                              // BOS, BOI, EOI
-        FlopCount count = Blocks(config.Transformer, read, read) + Reading(config);
-        for (int token = 0; token < captionTokens; token++)
-            count += Blocks(config.Transformer, 1, read + token + 1);
-        return count with { LanguageHead = Product(captionTokens + 1, config.Transformer.HiddenSize, vocabularySize) };
+        FlopCount first = None with { LanguageHead = Product(1, config.Transformer.HiddenSize, vocabularySize + config.NumberOfCodes) };
+        return Blocks(config.Transformer, read, read) + Reading(config) + first + Tokens(config, vocabularySize, captionTokens, read);
     }
 
     /// <summary>Part by part.</summary>
@@ -104,9 +105,20 @@ public sealed record FlopCount(double Projections, double Attention, double Feed
         };
     }
 
+    /// <summary>Passes of one token each, after so many positions, and the logits that follow it.</summary>
+    private static FlopCount Tokens(TransfusionConfig config, int vocabularySize, int count, int before)
+    {
+        FlopCount sum = None with { LanguageHead = Product(count, config.Transformer.HiddenSize, vocabularySize + config.NumberOfCodes) };
+        for (int token = 0; token < count; token++)
+            sum += Blocks(config.Transformer, 1, before + token + 1);
+        return sum;
+    }
+
     /// <summary>Images into the transformer and out of it.</summary>
     private static FlopCount Patches(TransfusionConfig config, int images, bool backward)
     {
+        if (config.NumberOfCodes > 0)
+            return None;
         PatchGrid grid = config.Grid;
         int width = config.Transformer.HiddenSize, times = backward ? 3 : 1;
         double layers = Time(width, grid.PatchVectorSize, backward)
@@ -115,7 +127,7 @@ public sealed record FlopCount(double Projections, double Attention, double Feed
     }
 
     /// <summary>A picture into the transformer, to be described.</summary>
-    private static FlopCount Reading(TransfusionConfig config) => None with
+    private static FlopCount Reading(TransfusionConfig config) => config.NumberOfCodes > 0 ? None : None with
     {
         PatchLayers = Time(config.Transformer.HiddenSize, config.Grid.PatchVectorSize, backward: false) + Product(config.Grid.PatchCount, config.Grid.PatchVectorSize, config.Transformer.HiddenSize),
         UNet = config.UNet is { } shape ? UNetFlops.Of(shape, down: true, up: false, backward: false) : 0,

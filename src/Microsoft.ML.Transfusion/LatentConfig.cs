@@ -10,6 +10,9 @@ public sealed record LatentConfig
     /// <summary>Pixels along one side of a place.</summary>
     public int DownsamplingFactor { get; init; } = 1;
 
+    /// <summary>How many codes there are, where pictures are codes of a <see cref="VqAutoencoder"/> (<see cref="ImageObjective.DiscreteTokens"/>); null where they are continuous.</summary>
+    public int? NumberOfCodes { get; init; }
+
     /// <summary>Mean of each channel over the training data; the network sees values less this.</summary>
     public IReadOnlyList<float> Mean { get; init; } = [];
 

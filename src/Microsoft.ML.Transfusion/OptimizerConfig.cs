@@ -50,6 +50,9 @@ public sealed record OptimizerConfig
     /// <summary>The gradient's norm is clipped to this; 1.</summary>
     public double MaxGradientNorm { get; init; } = 1;
 
+    /// <summary>Weight of the z-loss: the squared logarithm of the softmax's denominator, mean over the tokens that are learned, which keeps logits from drifting (PaLM; 1e-5 in the Chameleon recipe). At least 0; 0, the default, leaves it out, as the paper's Transfusion does.</summary>
+    public double ZLossWeight { get; init; }
+
     /// <summary>Decay of the exponential moving average of the weights, which the finished model uses; 0.998 by default, 0 to use the last weights.</summary>
     public double EmaDecay { get; init; } = 0.998;
 }

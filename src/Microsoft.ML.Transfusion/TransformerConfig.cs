@@ -37,8 +37,14 @@ public sealed record TransformerConfig
     /// <summary>Whether every patch has a learned position vector beside its rotary position. The paper has none; a small model that trains for minutes learns the picture's two dimensions sooner with it.</summary>
     public bool LearnedPatchPositions { get; init; }
 
+    /// <summary>Whether a patch sees only the patches before it, as words do. Off by default, as in the paper's Transfusion, where all patches of an image see each other (§3); its Table 5 has what that is worth.</summary>
+    public bool CausalImages { get; init; }
+
     /// <summary>Whether queries and keys are normalized per head before attention (the Chameleon recipe's QK-norm); off in the paper's Transfusion.</summary>
     public bool QueryKeyNorm { get; init; }
+
+    /// <summary>Whether blocks normalize what attention and feed-forward layers give, before it joins the residual stream, instead of what they take (Swin's order, which the Chameleon recipe takes for stability); off in the paper's Transfusion.</summary>
+    public bool PostNorm { get; init; }
 
     /// <summary>Whether one matrix both embeds tokens and gives the language logits, as in Llama 3.2's small models; off by default, as in the paper's.</summary>
     public bool TiedEmbeddings { get; init; }
@@ -66,6 +72,25 @@ public sealed record TransformerConfig
 
     /// <summary>The paper's 7B model (Table 2).</summary>
     public static TransformerConfig Paper7B => new() { HiddenSize = 4096, NumberOfLayers = 32, NumberOfHeads = 32 };
+
+    /// <summary>
+    /// The size that makes the most of so many floating-point operations of training (<see cref="FlopCount.Training"/>, over all documents seen): too small a model has learned what it can, too
+    /// large a one sees too little. Weights of the blocks grow as a power of the operations, fitted on small models of captioned shapes (docs/experiments.md); from the sizes tried there on it is a suggestion.
+    /// </summary>
+    /// <param name="trainingFlops">Above 0.</param>
+    /// <returns>A member of the family of <see cref="Tiny"/>: heads of 32 values, a layer for every 32 of width.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">The number is not positive and finite.</exception>
+    public static TransformerConfig ForBudget(double trainingFlops)
+    {
+        if (!(trainingFlops > 0 && double.IsFinite(trainingFlops)))
+            throw new ArgumentOutOfRangeException(nameof(trainingFlops), trainingFlops, "The budget must be a positive number of floating-point operations.");
+        const double Weights = 3.3e5, At = 1.5e12, Exponent = 0.5;
+        double best = Weights * Math.Pow(trainingFlops / At, Exponent), perLayer = 12.0 * HeadWidth * HeadWidth;
+        int layers = Math.Max(1, (int)Math.Round(Math.Cbrt(best / perLayer)));            // weights of the blocks: 12 · (32 · layers)² · layers
+        return Tiny with { HiddenSize = HeadWidth * layers, NumberOfLayers = layers, NumberOfHeads = layers };
+    }
+
+    private const int HeadWidth = 32;
 
     internal int HeadSize => AttentionHeadSize ?? HiddenSize / NumberOfHeads;
 

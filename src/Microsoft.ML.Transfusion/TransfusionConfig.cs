@@ -27,6 +27,8 @@ public sealed record TransfusionConfig
     {
         get
         {
+            if (Latents is { NumberOfCodes: not null, DownsamplingFactor: var place })
+                return new PatchGrid(1, Image.ImageHeight / place, Image.ImageWidth / place, 1, 1);
             int channels = Latents?.NumberOfChannels ?? Codecs.PixelCodec.Channels, factor = Latents?.DownsamplingFactor ?? 1;
             return Vector is { } vector
                 ? new PatchGrid(vector.NumberOfChannels, 1, vector.Length, 1, vector.PatchLength)
@@ -34,8 +36,17 @@ public sealed record TransfusionConfig
         }
     }
 
+    /// <summary>Tokens that stand for one picture; 0 where pictures are continuous.</summary>
+    internal int CodesPerImage => NumberOfCodes == 0 ? 0 : Grid.PatchCount;
+
+    /// <summary>Codes that follow the text's tokens in the network's vocabulary.</summary>
+    internal int NumberOfCodes => Latents?.NumberOfCodes ?? 0;
+
+    /// <summary>What the positions of an image are.</summary>
+    internal ImagePositionKind ImagePositions => NumberOfCodes > 0 ? ImagePositionKind.Codes : Transformer.CausalImages ? ImagePositionKind.CausalPatches : ImagePositionKind.Patches;
+
     /// <summary>The U-Net that patches pass; null where they pass linear layers alone, as those of vectors always do.</summary>
-    internal UNetPatchShape? UNet => Vector is null && Image.PatchEncoding == PatchEncoding.UNet
+    internal UNetPatchShape? UNet => Vector is null && NumberOfCodes == 0 && Image.PatchEncoding == PatchEncoding.UNet
         ? UNetPatchShape.Of(Grid, Image.UNetPlaceSize, Image.UNetChannels, Image.UNetLayers, Transformer.HiddenSize)
         : null;
 

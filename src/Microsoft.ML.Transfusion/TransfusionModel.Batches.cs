@@ -136,8 +136,8 @@ public sealed partial class TransfusionModel
         SpecialTokens special = Tokenizer.SpecialTokens;
         RequireRoom(Config.Grid.PatchCount + 3 + captions.Max(ofImage => ofImage.Max(caption => caption.Length)));
         List<IReadOnlyList<PassPart>> prompts = [.. latents.Select(image => (IReadOnlyList<PassPart>)
-            [PassPart.Tokens(special.BeginOfSequence, special.BeginOfImage), PassPart.Image(Config.Grid.PatchValues(image), Config.Grid.PatchCount), PassPart.Tokens(special.EndOfImage)])];
-        bool[] allowed = SequenceGenerator.Allow(special, Tokenizer.VocabularySize, special.EndOfSequence);
+            [PassPart.Tokens(special.BeginOfSequence), .. CleanImage.Parts(Config.Grid.PatchValues(image), Config, special)])];
+        bool[] allowed = SequenceGenerator.Allow(special, Tokenizer.VocabularySize + Config.NumberOfCodes, special.EndOfSequence);
         return Queue.Use(() => CaptionRanker.Rank(_inference!, prompts, captions, special.EndOfSequence, allowed));
     }
 
@@ -176,5 +176,5 @@ public sealed partial class TransfusionModel
     }
 
     private static TransfusionNetwork CreateNetwork(TransfusionConfig config, int vocabularySize) => new(
-        config.Transformer, vocabularySize, config.Grid.PatchVectorSize, config.Grid.PatchCount, config.UNet);
+        config.Transformer, vocabularySize + config.NumberOfCodes, config.Grid.PatchVectorSize, config.Grid.PatchCount, config.UNet);
 }

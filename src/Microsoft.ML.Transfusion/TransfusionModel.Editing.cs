@@ -19,12 +19,15 @@ public sealed partial class TransfusionModel
     /// <param name="cancellationToken">Honoured within one denoising step.</param>
     /// <returns>A picture of the trained size, the caller's to dispose.</returns>
     /// <exception cref="ArgumentOutOfRangeException">The strength or an option is out of its range.</exception>
+    /// <exception cref="InvalidOperationException">The model's pictures are codes, or it was trained on vectors.</exception>
     public MLImage RedrawImage(MLImage source, string prompt, double strength = 0.6, GenerationOptions? options = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(source);
         ArgumentNullException.ThrowIfNull(prompt);
         if (strength is not (> 0 and <= 1))
             throw new ArgumentOutOfRangeException(nameof(strength), strength, "The strength must be above 0 and at most 1.");
+        if (Config.NumberOfCodes > 0)
+            throw new InvalidOperationException($"{nameof(RedrawImage)} takes noise away from a noised picture; this model writes codes ({nameof(ImageObjective)}.{nameof(ImageObjective.DiscreteTokens)}), which are never noised. Use {nameof(InpaintImage)}.");
         using Tensor latents = ToLatents(source), pixels = Edit(prompt, new ImageStart(latents, strength, Mask: null), options, cancellationToken);
         return ImageTensors.ToImage(pixels);
     }

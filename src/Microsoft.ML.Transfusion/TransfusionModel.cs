@@ -38,6 +38,9 @@ public sealed partial class TransfusionModel : IDisposable
     /// <summary>The configuration the model was trained with.</summary>
     public TransfusionConfig Config { get; }
 
+    /// <summary>Tokens of the text's vocabulary, special ones included; what <see cref="FlopCount"/> asks for.</summary>
+    public int VocabularySize => Tokenizer.VocabularySize;
+
     /// <summary>A call is refused with <see cref="GenerationOverloadException"/> while so many rows of other calls wait for their turn; 1024 by default. Calls that were accepted are computed together, up to 64 rows at once.</summary>
     public int MaxWaitingRows { get; set; } = 1024;
 
@@ -112,10 +115,12 @@ public sealed partial class TransfusionModel : IDisposable
     /// <summary>Writes the text path alone as a Llama checkpoint in Hugging Face's layout, for the option <c>InitializeFrom</c> of the trainer and for programs that know nothing of this library: weights, config.json and the vocabulary. What makes and reads pictures is left out.</summary>
     /// <param name="folder">A folder that does not exist yet, or is empty. It appears when it is complete.</param>
     /// <exception cref="IOException">The folder exists and is not empty, or cannot be written.</exception>
-    /// <exception cref="InvalidOperationException">The model has <see cref="TransformerConfig.QueryKeyNorm"/>, which no Llama has.</exception>
+    /// <exception cref="InvalidOperationException">The model has <see cref="TransformerConfig.QueryKeyNorm"/> or <see cref="TransformerConfig.PostNorm"/>, which no Llama has, or its pictures are codes.</exception>
     public void ExportLlama(string folder)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(folder);
+        if (Config.NumberOfCodes > 0)
+            throw new InvalidOperationException("The vocabulary of this model holds codes of pictures beside text, which no Llama has.");
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_disposed, this);

@@ -59,6 +59,12 @@ public sealed partial class TransfusionTrainer
         /// <summary>Makes latents of pictures, which the network then learns in place of pixels (Transfusion §4.1): one that <see cref="ImageAutoencoderTrainer"/> has trained, or one of diffusers' from <see cref="KlAutoencoder.LoadFolder"/>. Patches are cut from the latents. Pictures are encoded once, before training; the trained model holds a copy. Null, the default, learns pixels.</summary>
         public ImageAutoencoder? Autoencoder { get; init; }
 
+        /// <summary>
+        /// What pictures are to the model: continuous patches learned by diffusion (Transfusion), the default; or the codes of a <see cref="VqAutoencoder"/> learned as tokens (Chameleon, which
+        /// the paper compares with). The latter needs <see cref="Autoencoder"/> to be one, takes every code as a position, whatever <see cref="ImageCodecConfig.PatchSize"/> says, and leaves <see cref="Diffusion"/> unused but for the shares of its layouts.
+        /// </summary>
+        public ImageObjective ImageObjective { get; init; } = ImageObjective.Diffusion;
+
         /// <summary>How far one patch of a vector reaches along its last dimension, a divisor of that. Null, the default, takes the shortest that leaves 16 patches or fewer.</summary>
         public int? VectorPatchLength { get; init; }
 

@@ -12,7 +12,12 @@ public sealed partial class TransfusionTrainer
         var check = new OptionChecks(context);
         ValidateColumns(check, options);
         ValidateTransformer(check, options.Transformer, options.Image);
-        ValidateImage(check, options.Image, options.Autoencoder?.DownsamplingFactor ?? 1);
+        bool discrete = options.ImageObjective == ImageObjective.DiscreteTokens;
+        check.That(Enum.IsDefined(options.ImageObjective), "ImageObjective", options.ImageObjective, "a value of ImageObjective");
+        check.That(!discrete || options.Autoencoder is VqAutoencoder, "Autoencoder", options.Autoencoder?.GetType().Name ?? "null",
+            "a VqAutoencoder with ImageObjective.DiscreteTokens, whose codes are the tokens: train one with Trainers.ImageAutoencoder and its NumberOfCodes, or load one");
+        check.That(!discrete || options.InitializeFrom is null, "InitializeFrom", options.InitializeFrom, "null with ImageObjective.DiscreteTokens: its vocabulary has no codes of pictures");
+        ValidateImage(check, ImageOf(options), options.Autoencoder?.DownsamplingFactor ?? 1);
         ValidateDiffusion(check, options.Diffusion);
         ValidateOptimizer(check, options.Optimizer);
         check.That(options.NumberOfSteps is not < 1, "NumberOfSteps", options.NumberOfSteps, "at least 1, or null");
@@ -35,7 +40,7 @@ public sealed partial class TransfusionTrainer
         check.That(options.ColumnNames is null || options.Generation.NumberOfImageCandidates == 1, "Generation.NumberOfImageCandidates", options.Generation.NumberOfImageCandidates,
             "1 where ColumnNames lists a document's parts: prompts that are not one text have no caption to judge drawings by");
         // Longer documents are checked row by row; of a pair it is known before that there is an image.
-        int patches = new TransfusionConfig { Image = options.Image, Latents = Latents(options.Autoencoder) }.Grid.PatchCount, needed = SequenceBatch.LengthOf([], 0) + patches + 2;
+        int patches = new TransfusionConfig { Image = ImageOf(options), Latents = LatentsOf(options) }.Grid.PatchCount, needed = SequenceBatch.LengthOf([], 0) + patches + 2;
         check.That(options.ColumnNames is not null || options.Transformer.MaxSequenceLength >= needed, "Transformer.MaxSequenceLength", options.Transformer.MaxSequenceLength,
             $"at least {needed}: one image of {patches} patches and four special tokens, and the text comes on top. Raise it, or take smaller images or larger patches");
     }
@@ -176,6 +181,7 @@ public sealed partial class TransfusionTrainer
         check.Decay(optimizer.EmaDecay, "Optimizer.EmaDecay");
         check.Finite(optimizer.Epsilon, "Optimizer.Epsilon", aboveZero: true);
         check.Finite(optimizer.WeightDecay, "Optimizer.WeightDecay");
+        check.That(double.IsFinite(optimizer.ZLossWeight) && optimizer.ZLossWeight >= 0, "Optimizer.ZLossWeight", optimizer.ZLossWeight, "at least 0");
         check.Finite(optimizer.MaxGradientNorm, "Optimizer.MaxGradientNorm", aboveZero: true);
     }
 }

@@ -54,13 +54,21 @@ public sealed partial class TransfusionTrainer : IEstimator<TransfusionTransform
     {
         Transformer = _pretrained?.Transformer ?? _options.Transformer,
         Diffusion = _options.Diffusion,
-        Image = _options.Image,
-        Latents = Latents(_options.Autoencoder),
+        Image = ImageOf(_options),
+        Latents = LatentsOf(_options),
         Vector = shape.Vector,
     };
 
-    private static LatentConfig? Latents(ImageAutoencoder? autoencoder) => autoencoder is null ? null
-        : new LatentConfig { NumberOfChannels = autoencoder.LatentChannels, DownsamplingFactor = autoencoder.DownsamplingFactor };
+    private static LatentConfig? LatentsOf(Options options) => options.Autoencoder is not { } autoencoder ? null : new LatentConfig
+    {
+        NumberOfChannels = autoencoder.LatentChannels,
+        DownsamplingFactor = autoencoder.DownsamplingFactor,
+        NumberOfCodes = options.ImageObjective == ImageObjective.DiscreteTokens ? ((VqAutoencoder)autoencoder).NumberOfCodes : null,
+    };
+
+    /// <summary>Every code is a position of its own.</summary>
+    private static ImageCodecConfig ImageOf(Options options) => options.ImageObjective == ImageObjective.DiscreteTokens
+        ? options.Image with { PatchSize = 1, PatchEncoding = PatchEncoding.Linear } : options.Image;
 
     private int? ChosenSeed => _options.Seed ?? MLNetInternals.SeedOf(_environment);
 

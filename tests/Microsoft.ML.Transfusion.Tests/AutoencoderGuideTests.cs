@@ -9,7 +9,7 @@ public class AutoencoderGuideTests
         using var temporary = new TemporaryFolder();
         var ml = new MLContext(seed: 1);
         IDataView pictures = TinyTraining.View(ml, TinyTraining.Rows()), heldOut = TinyTraining.View(ml, TinyTraining.Rows(3));
-        (string vae, TimeSpan time) = (temporary.File("vae"), TimeSpan.FromSeconds(2));
+        (string vae, string vq, TimeSpan time) = (temporary.File("vae"), temporary.File("vq"), TimeSpan.FromSeconds(2));
 
         #region train
         ImageAutoencoderTransformer trained = ml.Generation.Trainers.ImageAutoencoder(maxTrainingTime: time).Fit(pictures);
@@ -27,11 +27,27 @@ public class AutoencoderGuideTests
         }).Fit(pictures);
         #endregion
 
+        using (ImageAutoencoderTransformer quantized = ml.Generation.Trainers.ImageAutoencoder(new ImageAutoencoderTrainer.Options { Autoencoder = new AutoencoderConfig { BlockChannels = [8, 8, 8], NumberOfCodes = 16 }, NumberOfSteps = 1 }).Fit(pictures))
+            quantized.Autoencoder.SaveFolder(vq);
+
+        #region codes
+        using VqAutoencoder codebook = VqAutoencoder.LoadFolder(vq);
+        TransfusionTransformer discrete = ml.Generation.Trainers.Transfusion(new TransfusionTrainer.Options
+        {
+            Autoencoder = codebook,
+            ImageObjective = ImageObjective.DiscreteTokens,                       // the one option that switches the recipe
+            Transformer = TransformerConfig.Tiny with { QueryKeyNorm = true },
+            MaxTrainingTime = time,
+        }).Fit(pictures);
+        #endregion
+
         using (trained)
         using (model)
+        using (discrete)
         {
             Assert.InRange(decibels, 0, 60);
             Assert.Equal(64, model.Model.Config.Grid.PatchCount);
+            Assert.Equal((64, 16), (discrete.Model.Config.Grid.PatchCount, discrete.Model.Config.Latents!.NumberOfCodes));
         }
     }
 }

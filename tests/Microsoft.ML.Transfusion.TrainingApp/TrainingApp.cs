@@ -14,7 +14,7 @@ public static class TrainingApp
     public static int Main(string[] args)
     {
         if (args[0] == OneStep.Option)
-            return OneStep.Run(Enum.Parse<PatchEncoding>(args[1]), args[2]);
+            return OneStep.Run(args[1], args[2]);
         torch.set_num_threads(2);                                  // a replica for each row of a batch; how sums are split over threads decides their last bits
         string? folder = args.Length > 1 ? args[1] : null;
         var ml = new MLContext();

@@ -11,12 +11,13 @@ internal abstract class LatentCodec
     public static LatentCodec Create(TransfusionConfig config, AutoencoderNetwork? autoencoder) => config switch
     {
         { Vector: { } vector } => new VectorCodec(vector),
+        { Latents.NumberOfCodes: not null } => new CodeCodec((VqAutoencoderNetwork)autoencoder!),
         { Latents: { } latents } => new AutoencoderCodec(autoencoder!, latents),
         _ => new PixelCodec(),
     };
 
-    /// <summary>Whether statistics of the training data are part of it.</summary>
-    public virtual bool IsMeasured => true;
+    /// <summary>Whether what is stored of values is exact numbers of its own, such as latents; pixels are stored as they were read.</summary>
+    public virtual bool StoresExactly => true;
 
     /// <summary>Values to what is measured and stored of them, [C, H, W].</summary>
     public abstract Tensor Compress(Tensor values);

@@ -8,7 +8,7 @@ internal sealed class PixelCodec : LatentCodec
 {
     public const int Channels = 3;
 
-    public override bool IsMeasured => false;
+    public override bool StoresExactly => false;
 
     public override Tensor Compress(Tensor values) => values.alias();
 

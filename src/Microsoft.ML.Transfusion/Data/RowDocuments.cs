@@ -28,7 +28,7 @@ internal sealed class RowDocuments(TransfusionConfig config, LatentCodec codec, 
     public TransfusionConfig Measured => config with
     {
         Vector = config.Vector is { } vector ? vector with { Mean = _statistics.Mean, StandardDeviation = _statistics.StandardDeviation } : null,
-        Latents = config.Latents is { } latents ? latents with { Mean = _statistics.Mean, StandardDeviation = _statistics.StandardDeviation } : null,
+        Latents = config.Latents is { NumberOfCodes: null } latents ? latents with { Mean = _statistics.Mean, StandardDeviation = _statistics.StandardDeviation } : config.Latents,
     };
 
     /// <summary>Takes over the parts: pixels become latents and are disposed.</summary>
@@ -84,7 +84,7 @@ internal sealed class RowDocuments(TransfusionConfig config, LatentCodec codec, 
     /// <summary>Pixels are their own latents; vectors, and what an autoencoder makes of pictures, become latents when all are read and measured.</summary>
     private StoredPart Store(Tensor values)
     {
-        if (codec.IsMeasured)
+        if (codec.StoresExactly)
         {
             using Tensor compressed = codec.Compress(values);
             _statistics.Add(compressed);

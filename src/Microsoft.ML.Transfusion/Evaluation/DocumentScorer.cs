@@ -46,9 +46,10 @@ internal static class DocumentScorer
     {
         using SequenceBatch batch = Layout(documents, imageFirst: false, config, special);
         var sums = new float[documents.Count];
-        if (batch.Images is null)
+        if (batch.MaxTimesteps.Length == 0)
             return [.. sums.Select(_ => float.NaN)];
-        for (int level = 0; level < NoiseLevels; level++)
+        int levels = batch.Images is null ? 1 : NoiseLevels;                                    // codes are never noised
+        for (int level = 0; level < levels; level++)
         {
             using var scope = NewDisposeScope();
             int timestep = (2 * level + 1) * config.Diffusion.NumberOfTrainTimesteps / (2 * NoiseLevels);      // the middle of each quarter
@@ -57,7 +58,7 @@ internal static class DocumentScorer
                 sums[batch.RowOfImage[image]] += losses[image];
         }
         int[] counts = [.. documents.Select((_, row) => batch.RowOfImage.Count(of => of == row))];
-        return [.. sums.Select((sum, row) => counts[row] == 0 ? float.NaN : sum / (NoiseLevels * counts[row]))];
+        return [.. sums.Select((sum, row) => counts[row] == 0 ? float.NaN : sum / (levels * counts[row]))];
     }
 
     /// <summary>One timestep for all images, and one noise for all, so that a document's score does not depend on its neighbours.</summary>
@@ -81,6 +82,6 @@ internal static class DocumentScorer
         };
         ArrangedDocument Arrange(Document document) =>
             Arrangement.AsIs(document, config.Diffusion) with { HasLanguageLoss = document.Parts.Any(part => part is TextPart) };
-        return SequenceBatch.Create([.. documents.Select(document => Arrange(Turn(document)))], special, config.Grid.PatchCount);
+        return SequenceBatch.Create([.. documents.Select(document => Arrange(Turn(document)))], special, config.Grid.PatchCount, images: config.ImagePositions);
     }
 }

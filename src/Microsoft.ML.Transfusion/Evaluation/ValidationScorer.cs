@@ -31,7 +31,7 @@ internal static class ValidationScorer
             using SequenceBatch read = DocumentScorer.Layout(chunk, imageFirst: true, config, special), drawn = DocumentScorer.Layout(chunk, imageFirst: false, config, special);
             language += TransfusionLoss.Compute(network, diffusion, read, config.Grid, DocumentScorer.Draw(read, timestep: 0, noisy: false)).LanguageLoss?.sum().AsDouble() ?? 0;
             tokens += read.Targets.shape[0];
-            images += drawn.MaxTimesteps.Length;
+            images += drawn.Images is null ? 0 : drawn.MaxTimesteps.Length;                 // codes have no such error
             for (int level = 0; level < Spreads.Length && drawn.Images is not null; level++)
             {
                 (int timestep, double weight) = TimestepOf(Spreads[level], diffusion, config.Diffusion);

@@ -9,7 +9,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion.Generation;
 
-internal sealed class DenoisingImages : IDisposable
+internal sealed class DenoisingImages : IGrowingImages
 {
     private readonly DiffusionProcess _diffusion;
     private readonly PatchGrid _grid;
@@ -123,7 +123,7 @@ internal sealed class DenoisingImages : IDisposable
         float[][] patches = ToPatches(_sample);
         for (int row = 0; row < _rows.Count; row++)
             if (!_rows[row].HasEnded)
-                _rows[row].Take(_sample[row].cpu().clone().DetachFromDisposeScope(), patches[row]);
+                _rows[row].Take(_sample[row].cpu().clone().DetachFromDisposeScope(), patches[row], PassPart.Image(patches[row], _grid.PatchCount));
     }
 
     private Tensor Noise()

@@ -89,11 +89,12 @@ internal sealed class GenerationRow : IDisposable
 
     /// <summary>Takes a finished image [C, H, W], which is read as training saw images that text follows: clean.</summary>
     /// <param name="patches">The same, [P, C·p·p].</param>
-    public void Take(Tensor latents, float[] patches)
+    /// <param name="unread">What the network has not read of it yet.</param>
+    public void Take(Tensor latents, float[] patches, PassPart unread)
     {
         _parts.Add(new ImagePart(latents));
         _drawn.Add(patches);
-        Next = [PassPart.Image(patches, _patchCount), PassPart.Tokens(_special.EndOfImage)];
+        Next = [unread, PassPart.Tokens(_special.EndOfImage)];
         if (Request.Mode == RowMode.Image)
             End();
     }

@@ -16,12 +16,13 @@ internal sealed class SequenceGenerator(IInferenceNetwork network, TransfusionCo
     private const int MaxPostponed = 3;
     private const long MaxPromptBytes = 64L << 20;
     private readonly List<GenerationRow> _rows = [];
-    private readonly List<DenoisingImages> _images = [];
-    private readonly bool[] _textTokens = Allow(special, vocabularySize, special.EndOfSequence);
-    private readonly bool[] _mixedTokens = Allow(special, vocabularySize, special.EndOfSequence, special.BeginOfImage);
+    private readonly List<IGrowingImages> _images = [];
+    private readonly bool[] _textTokens = Allow(special, vocabularySize + config.NumberOfCodes, special.EndOfSequence);
+    private readonly bool[] _mixedTokens = Allow(special, vocabularySize + config.NumberOfCodes, special.EndOfSequence, special.BeginOfImage);
+    private readonly bool _drawsCodes = config.NumberOfCodes > 0;
     private readonly PromptCache _prompts = new(MaxPromptBytes);
     private int _postponed;                                 // steps that unread prompts have waited
-    private RowCache? _dropped;                             // BOS BOI: what training saw where a caption was dropped
+    private RowCache? _dropped;                             // BOS, and BOI before patches: what training saw where a caption was dropped
 
     /// <summary>Rows that have not ended.</summary>
     public int Count => _rows.Count;
@@ -56,7 +57,7 @@ internal sealed class SequenceGenerator(IInferenceNetwork network, TransfusionCo
             foreach (GenerationRow row in _rows)
                 row.Fail(exception);
         }
-        foreach (DenoisingImages images in _images.Where(images => images.HasEnded))
+        foreach (IGrowingImages images in _images.Where(images => images.HasEnded))
             images.Dispose();
         _images.RemoveAll(images => images.HasEnded);
         foreach (GenerationRow row in _rows.Where(row => row.HasEnded))
@@ -82,15 +83,15 @@ internal sealed class SequenceGenerator(IInferenceNetwork network, TransfusionCo
         Reading[] readings =
         [
             .. Unread(alive).Select(same => Prefill(same.Key, [.. same])),
-            .. alive.Where(row => row.Next.Count > 0).Select(row => new Reading([row], new RowPass(row.Cache!, row.Next, row.BeginsImage ? PassResult.None : PassResult.LastLogits))),
+            .. alive.Where(row => row.Next.Count > 0 && !BeginsCodes(row)).Select(row => new Reading([row], new RowPass(row.Cache!, row.Next, row.BeginsImage ? PassResult.None : PassResult.LastLogits))),
         ];
-        DenoisingImages[] drawing = [.. _images.Where(images => !images.HasEnded)];
+        GenerationRow[] beginning = [.. alive.Where(BeginsCodes)];
+        IGrowingImages[] drawing = [.. _images.Where(images => !images.HasEnded)];
         RowPass[] passes = [.. readings.Where(reading => !reading.IsKnown).Select(reading => reading.Pass), .. drawing.SelectMany(images => images.Begin())];
         if (passes.Length > 0)
             network.Run(passes);
-        foreach (DenoisingImages images in drawing)
+        foreach (IGrowingImages images in drawing)
             images.End();
-        List<GenerationRow> beginning = [];
         foreach (Reading reading in readings)
         {
             (GenerationRow[] rows, RowPass pass) = (reading.Rows, reading.Pass);
@@ -98,7 +99,7 @@ internal sealed class SequenceGenerator(IInferenceNetwork network, TransfusionCo
                 _prompts.Add(prompt, pass.Cache, pass.Result);
             foreach (GenerationRow row in rows.Skip(1))
                 row.Cache = pass.Cache.Clone(row.Capacity(pass.Cache.Length));
-            beginning.AddRange(rows.Where(row => !Continue(row, pass.Result)));
+            beginning = [.. beginning, .. rows.Where(row => !Continue(row, pass.Result))];
         }
         BeginImages(beginning);
     }
@@ -126,9 +127,9 @@ internal sealed class SequenceGenerator(IInferenceNetwork network, TransfusionCo
             if (part is TextPart text)
                 parts.Add(PassPart.Tokens(text.TokenIds));
             else
-                parts.AddRange([PassPart.Tokens(special.BeginOfImage), PassPart.Image(config.Grid.PatchValues(((ImagePart)part).Latents), config.Grid.PatchCount), PassPart.Tokens(special.EndOfImage)]);
+                parts.AddRange(CleanImage.Parts(config.Grid.PatchValues(((ImagePart)part).Latents), config, special));
         bool draws = request.Mode == RowMode.Image;
-        if (draws)
+        if (draws && !_drawsCodes)
             parts.Add(PassPart.Tokens(special.BeginOfImage));
         rows[0].Cache = network.CreateCache(rows[0].Capacity(parts.Sum(part => part.TokenIds?.Length ?? part.PatchCount)));
         return new Reading(rows, new RowPass(rows[0].Cache!, parts, draws ? PassResult.None : PassResult.LastLogits), prompt);
@@ -155,10 +156,17 @@ internal sealed class SequenceGenerator(IInferenceNetwork network, TransfusionCo
         return true;
     }
 
-    private void BeginImages(List<GenerationRow> rows)
+    /// <summary>Whether a row's image begins with the step: codes' own steps read BOI.</summary>
+    private bool BeginsCodes(GenerationRow row) => _drawsCodes && row.BeginsImage;
+
+    private void BeginImages(IReadOnlyList<GenerationRow> rows)
     {
+        foreach (GenerationRow row in rows)
+            row.Next = [];
         foreach (IGrouping<object, GenerationRow> alike in rows.GroupBy(row => DenoisingImages.Settings(row.Request)))
-            _images.Add(new DenoisingImages([.. alike], Unconditional([.. alike]), diffusion, config.Grid, config.SampleBound));
+            _images.Add(_drawsCodes
+                ? new CodeImages([.. alike], Unconditional([.. alike]), config.Grid, special, vocabularySize + config.NumberOfCodes)
+                : new DenoisingImages([.. alike], Unconditional([.. alike]), diffusion, config.Grid, config.SampleBound));
     }
 
     /// <summary>What guidance leads away from: for each row all before the image without its text, as training saw it now and then; or with its negative prompt instead.</summary>
@@ -188,8 +196,9 @@ internal sealed class SequenceGenerator(IInferenceNetwork network, TransfusionCo
         PassPart[] parts =
         [
             PassPart.Tokens(special.BeginOfSequence),
-            .. images.SelectMany(image => (PassPart[])[PassPart.Tokens(special.BeginOfImage), PassPart.Image(image, config.Grid.PatchCount), PassPart.Tokens(special.EndOfImage)]),
-            PassPart.Tokens([.. negativePrompt, special.BeginOfImage]),
+            .. images.SelectMany(image => CleanImage.Parts(image, config, special)),
+            .. negativePrompt.Length == 0 ? (PassPart[])[] : [PassPart.Tokens(negativePrompt)],
+            .. _drawsCodes ? (PassPart[])[] : [PassPart.Tokens(special.BeginOfImage)],
         ];
         RowCache cache = network.CreateCache(parts.Sum(part => part.TokenIds?.Length ?? part.PatchCount));
         network.Run([new RowPass(cache, parts, PassResult.None)]);
@@ -212,10 +221,11 @@ internal sealed class SequenceGenerator(IInferenceNetwork network, TransfusionCo
     }
 
     /// <summary>Text tokens and the given special ones.</summary>
+    /// <param name="vocabularySize">Codes of pictures included.</param>
     public static bool[] Allow(SpecialTokens special, int vocabularySize, params int[] specialTokens)
     {
         int[] all = [special.Padding, special.BeginOfSequence, special.EndOfSequence, special.BeginOfImage, special.EndOfImage];
-        return [.. Enumerable.Range(0, vocabularySize).Select(id => specialTokens.Contains(id) || !all.Contains(id))];
+        return [.. Enumerable.Range(0, vocabularySize).Select(id => id < special.FirstCode && (specialTokens.Contains(id) || !all.Contains(id)))];
     }
 
     /// <param name="Prompt">The fingerprint of the prompt that is read; null: rows go on.</param>

@@ -1,4 +1,4 @@
-// One Llama block of a pass for generation on a CPU: x + attention(norm(x)), then x + feed-forward(norm(x)), in place.
+// One block of a pass for generation on a CPU, in place: what TransformerBlock does.
 using System.Runtime.InteropServices;
 using Microsoft.ML.Transfusion.Torch;
 
@@ -12,29 +12,46 @@ internal sealed unsafe class CpuBlock(
     /// <param name="turns"><see cref="HeadRows.Turns"/> of all positions.</param>
     public void Run(int layer, PlacedRow[] rows, int positions, float* turns, PassBuffers buffers)
     {
-        buffers.Normalize(0, positions, attentionNorm, config.NormEpsilon);
-        queriesKeysValues.Multiply(buffers.Normalized, buffers.HiddenStride, buffers.Joined, positions);
+        float* input = Enter(positions, attentionNorm, buffers);
+        queriesKeysValues.Multiply(input, buffers.HiddenStride, buffers.Joined, positions);
         if (headNorms is { } norms)
             NormalizeHeads(buffers, positions, norms);
         foreach (PlacedRow row in rows)
             PackedAttention.Attend(row, layer, config, turns, buffers);
-        output.Multiply(buffers.Attended, buffers.AttendedStride, buffers.Hidden, positions, add: true);
+        Leave(output, buffers.Attended, buffers.AttendedStride, positions, attentionNorm, buffers);
 
-        buffers.Normalize(0, positions, feedForwardNorm, config.NormEpsilon);
-        gate.Multiply(buffers.Normalized, buffers.HiddenStride, buffers.Gate, positions);
-        up.Multiply(buffers.Normalized, buffers.HiddenStride, buffers.Up, positions);
+        input = Enter(positions, feedForwardNorm, buffers);
+        gate.Multiply(input, buffers.HiddenStride, buffers.Gate, positions);
+        up.Multiply(input, buffers.HiddenStride, buffers.Up, positions);
         for (int position = 0; position < positions; position++)
         {
             float* gated = buffers.Gate + (nint)position * gate.Stride;
             SwiGlu.Forward<Float32Lanes>(gated, buffers.Up + (nint)position * up.Stride, gated, config.FeedForward);
         }
-        down.Multiply(buffers.Gate, gate.Stride, buffers.Hidden, positions, add: true);
+        Leave(down, buffers.Gate, gate.Stride, positions, feedForwardNorm, buffers);
     }
 
     public void Dispose()
     {
         foreach (PackedMatrix matrix in (PackedMatrix[])[queriesKeysValues, output, gate, up, down])
             matrix.Dispose();
+    }
+
+    /// <summary>What a layer takes.</summary>
+    private float* Enter(int positions, float[] norm, PassBuffers buffers)
+    {
+        if (config.PostNorm)
+            return buffers.Hidden;
+        buffers.Normalize(0, positions, norm, config.NormEpsilon);
+        return buffers.Normalized;
+    }
+
+    /// <summary>A layer's last product, and into the residual stream with it.</summary>
+    private void Leave(PackedMatrix product, float* values, int stride, int positions, float[] norm, PassBuffers buffers)
+    {
+        product.Multiply(values, stride, config.PostNorm ? buffers.Normalized : buffers.Hidden, positions, add: !config.PostNorm);
+        if (config.PostNorm)
+            buffers.AddNormalized(positions, norm, config.NormEpsilon);
     }
 
     private void NormalizeHeads(PassBuffers buffers, int positions, (float[] Query, float[] Key) norms)
@@ -97,6 +114,20 @@ internal sealed unsafe class PassBuffers : IDisposable
         fixed (float* w = weight)
             for (int position = first; position < first + count; position++)
                 RmsNormKernel.Forward<Float32Lanes>(Hidden + (nint)position * HiddenStride, w, Normalized + (nint)position * HiddenStride, _size, epsilon);
+    }
+
+    /// <summary><see cref="Normalized"/>, normalized, joins <see cref="Hidden"/>.</summary>
+    public void AddNormalized(int count, float[] weight, double epsilon)
+    {
+        fixed (float* w = weight)
+            for (int position = 0; position < count; position++)
+            {
+                float* values = Normalized + (nint)position * HiddenStride;
+                RmsNormKernel.Forward<Float32Lanes>(values, w, values, _size, epsilon);
+                float* sums = Hidden + (nint)position * HiddenStride;
+                for (int i = 0; i < _size; i++)
+                    sums[i] += values[i];
+            }
     }
 
     public void Dispose() => NativeMemory.AlignedFree(Hidden);

@@ -64,7 +64,7 @@ internal sealed unsafe class CpuInference : IInferenceNetwork
         else
             foreach (PassPart part in passes.SelectMany(pass => pass.Parts).Where(part => part.Patches is not null && !_times.ContainsKey(part.Timestep)))
                 _times.Add(part.Timestep, _network.TimeVector(part.Timestep));
-        List<PlacedRow> rows = [.. passes.Select(pass => new PlacedRow(pass, _config.MaxSequenceLength))];
+        List<PlacedRow> rows = [.. passes.Select(pass => new PlacedRow(pass, _config))];
         List<PlacedRow[]> chunks = [.. Chunks(rows)];
         if (chunks.Count == 1)
             Run(chunks[0]);
@@ -194,20 +194,22 @@ internal sealed unsafe class CpuInference : IInferenceNetwork
 /// <summary>A row of a pass, and where its positions lie in the buffers.</summary>
 internal sealed class PlacedRow
 {
-    public PlacedRow(RowPass pass, int maxLength)
+    public PlacedRow(RowPass pass, TransformerConfig config)
     {
         (Pass, Start) = (pass, pass.Cache.Length);
         var visible = new List<int>();
         foreach (PassPart part in pass.Parts)
         {
-            if (part.TokenIds is { } ids)
-                visible.AddRange(Enumerable.Range(Start + visible.Count + 1, ids.Length));
+            int count = part.TokenIds?.Length ?? part.PatchCount;
+            if (part.TokenIds is not null || config.CausalImages)
+                visible.AddRange(Enumerable.Range(Start + visible.Count + 1, count));
             else
-                visible.AddRange(Enumerable.Repeat(Start + visible.Count + part.PatchCount, part.PatchCount));
+                visible.AddRange(Enumerable.Repeat(Start + visible.Count + count, count));
         }
         Visible = [.. visible];
-        if (Start + Count > Math.Min(pass.Cache.Capacity, maxLength))
-            throw new InvalidOperationException($"The sequence has {Start + Count} positions; there is room for {Math.Min(pass.Cache.Capacity, maxLength)}.");
+        int room = Math.Min(pass.Cache.Capacity, config.MaxSequenceLength);
+        if (Start + Count > room)
+            throw new InvalidOperationException($"The sequence has {Start + Count} positions; there is room for {room}.");
     }
 
     public RowPass Pass { get; }

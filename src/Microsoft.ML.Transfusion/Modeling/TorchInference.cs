@@ -15,7 +15,7 @@ internal sealed class TorchInference(TransfusionNetwork network) : IInferenceNet
     {
         using var inference = inference_mode();
         using var scope = NewDisposeScope();
-        List<PlacedRow> rows = [.. passes.Select(pass => new PlacedRow(pass, network.Config.MaxSequenceLength))];
+        List<PlacedRow> rows = [.. passes.Select(pass => new PlacedRow(pass, network.Config))];
         int positions = 0;
         foreach (PlacedRow row in rows)
             (row.First, positions) = (positions, positions + row.Count);

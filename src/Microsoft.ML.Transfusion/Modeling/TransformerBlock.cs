@@ -1,4 +1,4 @@
-// One Llama block: x + attention(norm(x)), then x + feed-forward(norm(x)).
+// One Llama block: x + attention(norm(x)), then x + feed-forward(norm(x)); or, with post-norm, x + norm(attention(x)), then x + norm(feed-forward(x)).
 using Microsoft.ML.Transfusion.Torch;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
@@ -15,6 +15,7 @@ internal sealed class TransformerBlock : nn.Module
     private readonly RmsNorm _feedForwardNorm;
     [ComponentName(Name = "mlp")]
     private readonly FeedForward _feedForward;
+    private readonly bool _normsOutputs;
 
     public TransformerBlock(TransformerConfig config) : base(nameof(TransformerBlock))
     {
@@ -22,6 +23,7 @@ internal sealed class TransformerBlock : nn.Module
         _attention = new SelfAttention(config);
         _feedForwardNorm = new RmsNorm(config.HiddenSize, config.NormEpsilon);
         _feedForward = new FeedForward(config);
+        _normsOutputs = config.PostNorm;
         RegisterComponents();
     }
 
@@ -29,8 +31,16 @@ internal sealed class TransformerBlock : nn.Module
     public Tensor Forward(Tensor hidden, AttentionContext context, int layer)
     {
         using var scope = NewDisposeScope();
-        hidden = hidden.Plus(_attention.Forward(_attentionNorm.forward(hidden), context, layer));
-        hidden = hidden.Plus(_feedForward.forward(_feedForwardNorm.forward(hidden)));
+        if (_normsOutputs)
+        {
+            hidden = hidden.Plus(_attentionNorm.forward(_attention.Forward(hidden, context, layer)));
+            hidden = hidden.Plus(_feedForwardNorm.forward(_feedForward.forward(hidden)));
+        }
+        else
+        {
+            hidden = hidden.Plus(_attention.Forward(_attentionNorm.forward(hidden), context, layer));
+            hidden = hidden.Plus(_feedForward.forward(_feedForwardNorm.forward(hidden)));
+        }
         return hidden.MoveToOuterDisposeScope();
     }
 }

@@ -3,13 +3,27 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion.Sequences;
 
+/// <summary>What the positions of an image are.</summary>
+internal enum ImagePositionKind
+{
+    /// <summary>Patches that see all of their image.</summary>
+    Patches,
+
+    /// <summary>Patches that see those before them.</summary>
+    CausalPatches,
+
+    /// <summary>Tokens of the vocabulary, which see those before them as all tokens do.</summary>
+    Codes,
+}
+
 /// <summary>A batch on the CPU. Rows are padded on the right; rows of one layout need no padding.</summary>
 internal sealed partial class SequenceBatch : IDisposable
 {
     private SequenceBatch(TransfusionMask mask, int rows, Tensor tokenIds, Tensor order, Tensor? images, Tensor imagePositions,
-        Tensor targetPositions, Tensor targets, int[] maxTimesteps, int[] rowOfImage, int[] targetsOfRow, float[] targetWeights)
+        Tensor targetPositions, Tensor targets, Tensor codePositions, Tensor codes, int[] maxTimesteps, int[] rowOfImage, int[] targetsOfRow, float[] targetWeights)
     {
         (Mask, Rows, TokenIds, Order, Images, ImagePositions) = (mask, rows, tokenIds, order, images, imagePositions);
+        (CodePositions, Codes) = (codePositions, codes);
         (TargetPositions, Targets, MaxTimesteps, RowOfImage, TargetsOfRow, TargetWeights) = (targetPositions, targets, maxTimesteps, rowOfImage, targetsOfRow, targetWeights);
     }
 
@@ -26,7 +40,7 @@ internal sealed partial class SequenceBatch : IDisposable
     /// <summary>For every position of the flattened batch, its row in (embedded tokens, then embedded patches): int64 [B·T].</summary>
     public Tensor Order { get; }
 
-    /// <summary>Clean images, row after row: float [images, C, H, W]; null where no row has one.</summary>
+    /// <summary>Clean images, row after row: float [images, C, H, W]; null where no row has one, or where they are codes.</summary>
     public Tensor? Images { get; }
 
     /// <summary>Flat positions of all patches, image after image: int64 [images · P].</summary>
@@ -37,6 +51,12 @@ internal sealed partial class SequenceBatch : IDisposable
 
     /// <summary>The tokens that follow <see cref="TargetPositions"/>: int64 [M].</summary>
     public Tensor Targets { get; }
+
+    /// <summary>Flat positions whose next token is a code of an image, image after image: int64 [images · codes]; empty where images are continuous.</summary>
+    public Tensor CodePositions { get; }
+
+    /// <summary>The codes that follow <see cref="CodePositions"/>, as ids of the vocabulary: int64 [images · codes].</summary>
+    public Tensor Codes { get; }
 
     /// <summary>For every image, one more than the largest timestep it may be noised with.</summary>
     public int[] MaxTimesteps { get; }
@@ -60,13 +80,14 @@ internal sealed partial class SequenceBatch : IDisposable
     /// <param name="special">The vocabulary's special tokens.</param>
     /// <param name="patchCount">Patches in one image.</param>
     /// <param name="endSequences">Whether rows end in EOS; prompts do not.</param>
-    public static SequenceBatch Create(IReadOnlyList<ArrangedDocument> documents, SpecialTokens special, int patchCount, bool endSequences = true)
+    /// <param name="images">What images are to the network.</param>
+    public static SequenceBatch Create(IReadOnlyList<ArrangedDocument> documents, SpecialTokens special, int patchCount, bool endSequences = true, ImagePositionKind images = ImagePositionKind.Patches)
     {
         using var scope = NewDisposeScope();
-        List<Row> rows = [.. documents.Select(document => new Row(document, special, patchCount, endSequences))];
+        List<Row> rows = [.. documents.Select(document => new Row(document, special, patchCount, endSequences, images))];
         int length = rows.Max(row => row.Tokens.Count);
         int tokenCount = rows.Sum(row => row.Tokens.Count(id => id != Row.Patch) + length - row.Tokens.Count);
-        List<long> ids = new(tokenCount), order = new(rows.Count * length), imagePositions = [], targetPositions = [], targets = [];
+        List<long> ids = new(tokenCount), order = new(rows.Count * length), imagePositions = [], targetPositions = [], targets = [], codePositions = [], codes = [];
         var targetsOfRow = new int[rows.Count];
         List<float> targetWeights = [];
         for (int row = 0, patches = 0; row < rows.Count; row++)
@@ -82,7 +103,12 @@ internal sealed partial class SequenceBatch : IDisposable
                     order.Add(tokenCount + patches++);
                     continue;
                 }
-                if (documents[row].HasLanguageLoss && next != Row.Patch && id != special.BeginOfImage)
+                if (images == ImagePositionKind.Codes && next >= special.FirstCode)
+                {
+                    codePositions.Add(order.Count);
+                    codes.Add(next);
+                }
+                else if (documents[row].HasLanguageLoss && next != Row.Patch && id != special.BeginOfImage && id < special.FirstCode)
                 {
                     targetPositions.Add(order.Count);
                     targets.Add(next);
@@ -93,14 +119,14 @@ internal sealed partial class SequenceBatch : IDisposable
                 ids.Add(id);
             }
         }
-        Tensor[] images = [.. documents.SelectMany(document => document.Parts).OfType<ImagePart>().Select(part => part.Latents)];
+        Tensor[] latents = images == ImagePositionKind.Codes ? [] : [.. documents.SelectMany(document => document.Parts).OfType<ImagePart>().Select(part => part.Latents)];
         return new SequenceBatch(
             new TransfusionMask(length, [.. rows.Select(row => row.Images)]), rows.Count,
             ToTensor(ids), ToTensor(order),
-            images.Length == 0 ? null : stack(images).to(ScalarType.Float32).DetachFromDisposeScope(),
-            ToTensor(imagePositions), ToTensor(targetPositions), ToTensor(targets),
+            latents.Length == 0 ? null : stack(latents).to(ScalarType.Float32).DetachFromDisposeScope(),
+            ToTensor(imagePositions), ToTensor(targetPositions), ToTensor(targets), ToTensor(codePositions), ToTensor(codes),
             [.. documents.SelectMany(document => document.MaxTimesteps)],
-            [.. rows.SelectMany((row, at) => row.Images.Select(_ => at))], targetsOfRow, [.. targetWeights]);
+            [.. rows.SelectMany((row, at) => Enumerable.Repeat(at, row.ImageCount))], targetsOfRow, [.. targetWeights]);
     }
 
     /// <summary>Mirrors all images of the marked rows, left to right.</summary>
@@ -115,7 +141,7 @@ internal sealed partial class SequenceBatch : IDisposable
 
     public void Dispose()
     {
-        foreach (Tensor? tensor in (Tensor?[])[TokenIds, Order, Images, ImagePositions, TargetPositions, Targets])
+        foreach (Tensor? tensor in (Tensor?[])[TokenIds, Order, Images, ImagePositions, TargetPositions, Targets, CodePositions, Codes])
             tensor?.Dispose();
     }
 
@@ -129,7 +155,7 @@ internal sealed partial class SequenceBatch : IDisposable
     {
         public const int Patch = -1;
 
-        public Row(ArrangedDocument document, SpecialTokens special, int patchCount, bool endSequence)
+        public Row(ArrangedDocument document, SpecialTokens special, int patchCount, bool endSequence, ImagePositionKind images)
         {
             Tokens.Add(special.BeginOfSequence);
             Weights.Add(1);
@@ -142,8 +168,17 @@ internal sealed partial class SequenceBatch : IDisposable
                     continue;
                 }
                 Add([special.BeginOfImage], at > 0 && document.Parts[at - 1] is TextPart ? document.PromptWeight : 1);
-                Images.Add(new ImageSpan(Tokens.Count, patchCount));
-                Add(Enumerable.Repeat(Patch, patchCount), 1);
+                ImageCount++;
+                if (images == ImagePositionKind.Codes)
+                {
+                    Add(special.Codes(((ImagePart)document.Parts[at]).Latents), 1);
+                }
+                else
+                {
+                    if (images == ImagePositionKind.Patches)
+                        Images.Add(new ImageSpan(Tokens.Count, patchCount));
+                    Add(Enumerable.Repeat(Patch, patchCount), 1);
+                }
                 Add([special.EndOfImage], 1);
             }
             if (endSequence)
@@ -155,7 +190,10 @@ internal sealed partial class SequenceBatch : IDisposable
         /// <summary>What the loss of each token counts.</summary>
         public List<float> Weights { get; } = [];
 
+        /// <summary>Images that see all of themselves.</summary>
         public List<ImageSpan> Images { get; } = [];
+
+        public int ImageCount { get; private set; }
 
         private void Add(IEnumerable<int> tokens, double weight)
         {

@@ -82,6 +82,8 @@ internal sealed class LlamaCheckpoint
     {
         if (network.Config.QueryKeyNorm)
             throw new InvalidOperationException($"A Llama has no normalized queries and keys, so a model with {nameof(TransformerConfig.QueryKeyNorm)} cannot be exported as one. Train without it.");
+        if (network.Config.PostNorm)
+            throw new InvalidOperationException($"A Llama normalizes what its layers take, so a model with {nameof(TransformerConfig.PostNorm)} cannot be exported as one. Train without it.");
         string target = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
         if (Directory.Exists(target) ? Directory.EnumerateFileSystemEntries(target).Any() : File.Exists(target))
             throw new IOException($"'{folder}' exists and is not empty; name a new folder.");

@@ -35,7 +35,8 @@ internal sealed class TextTokenizer
             BeginOfSequence: table.Find(table.BeginOfSequence) ?? vocabulary.BeginOfSequence ?? next++,
             EndOfSequence: table.Find(table.EndOfSequence) ?? vocabulary.EndOfSequence ?? next++,
             BeginOfImage: table.Find(table.BeginOfImage) ?? next++,
-            EndOfImage: table.Find(table.EndOfImage) ?? next++);
+            EndOfImage: table.Find(table.EndOfImage) ?? next++) with
+        { FirstCode = next };
         VocabularySize = next;
         _special = [SpecialTokens.Padding, SpecialTokens.BeginOfSequence, SpecialTokens.EndOfSequence, SpecialTokens.BeginOfImage, SpecialTokens.EndOfImage];
     }
@@ -43,7 +44,7 @@ internal sealed class TextTokenizer
     /// <summary>Number of ids, special tokens included.</summary>
     public int VocabularySize { get; }
 
-    /// <summary>The five special tokens of this vocabulary: new ids after its own, but for a begin and end of sequence that it brings.</summary>
+    /// <summary>The five special tokens of this vocabulary, after which codes of pictures would follow: new ids after its own, but for a begin and end of sequence that it brings.</summary>
     public SpecialTokens SpecialTokens { get; }
 
     /// <summary>Trains a byte-level BPE vocabulary of at most <paramref name="vocabularySize"/> tokens, special tokens not counted.</summary>

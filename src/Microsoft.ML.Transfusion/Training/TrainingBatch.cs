@@ -17,7 +17,7 @@ internal sealed record TrainingBatch(SequenceBatch Sequences, NoiseDraw? Draw, D
     {
         using var scope = NewDisposeScope();
         using var generator = new Generator(StepSeed.Of(options.Seed, step), CPU);
-        SequenceBatch sequences = SequenceBatch.Create(group.Rows, special, config.Grid.PatchCount);
+        SequenceBatch sequences = SequenceBatch.Create(group.Rows, special, config.Grid.PatchCount, images: config.ImagePositions);
         if (options.HorizontalFlip)
             sequences.FlipRows(rand(sequences.Rows, generator: generator).less(0.5).data<bool>().ToArray());
         NoiseDraw? draw = sequences.Images is null ? null : NoiseDraw.Random(sequences, config.Diffusion, generator);
@@ -32,7 +32,7 @@ internal sealed record TrainingBatch(SequenceBatch Sequences, NoiseDraw? Draw, D
         SequenceBatch sequences = Sequences.Slice(firstRow, rows);
         int firstImage = Sequences.RowOfImage.Count(row => row < firstRow), images = sequences.MaxTimesteps.Length;
         static Tensor Kept(Tensor tensor, int first, int count) => tensor.narrow(0, first, count).DetachFromDisposeScope();
-        NoiseDraw? draw = images == 0 ? null : new NoiseDraw(Kept(Draw!.Timesteps, firstImage, images), Kept(Draw.Noise, firstImage, images));
+        NoiseDraw? draw = images == 0 || Draw is null ? null : new NoiseDraw(Kept(Draw.Timesteps, firstImage, images), Kept(Draw.Noise, firstImage, images));
         return new TrainingBatch(sequences, draw, Next);
     }
 

@@ -60,8 +60,8 @@ internal sealed class TrainingStep(TrainingState state, TransfusionConfig config
     /// <summary>Adds a share's part of the whole batch's gradient to the network's.</summary>
     private LossSums Backward(TransfusionNetwork network, TrainingBatch share, TrainingBatch whole)
     {
-        LossParts loss = TransfusionLoss.Compute(network, _diffusion, share.Sequences, config.Grid, share.Draw), weighted = loss.Weighted(share.Sequences);
-        Tensor total = weighted.Total(config.Diffusion.DiffusionLossWeight, whole.Sequences.Targets.shape[0], whole.Sequences.NoisedImages);
+        LossParts loss = TransfusionLoss.Compute(network, _diffusion, share.Sequences, config.Grid, share.Draw, options.Optimizer.ZLossWeight > 0), weighted = loss.Weighted(share.Sequences);
+        Tensor total = weighted.Total(config.Diffusion.DiffusionLossWeight, options.Optimizer.ZLossWeight, whole.Sequences.Targets.shape[0], whole.Sequences.NoisedImages);
         if (total.requires_grad)
             total.backward();
         return new LossSums(loss.LanguageLoss?.sum().AsDouble() ?? 0, weighted.DiffusionLoss?.sum().AsDouble() ?? 0, total.requires_grad);

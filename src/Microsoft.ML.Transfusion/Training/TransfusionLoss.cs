@@ -8,23 +8,29 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.Transfusion.Training;
 
 /// <param name="LanguageLoss">Negative log-likelihood of every target token, [M]; null where the batch has none.</param>
-/// <param name="DiffusionLoss">Squared error of every image, [N]; null where the batch has none.</param>
-internal readonly record struct LossParts(Tensor? LanguageLoss, Tensor? DiffusionLoss)
+/// <param name="DiffusionLoss">Squared error of every image, or the mean negative log-likelihood of its codes, [N]; null where the batch has none.</param>
+/// <param name="CodesPerImage">How many codes that is a mean of; 0 where images are continuous.</param>
+/// <param name="ZLoss">Squared logarithm of the softmax's denominator at every target token and code, summed; null where it was not asked for.</param>
+internal readonly record struct LossParts(Tensor? LanguageLoss, Tensor? DiffusionLoss, int CodesPerImage = 0, Tensor? ZLoss = null)
 {
-    /// <summary>Mean over tokens plus λ times the mean over images: a scalar.</summary>
-    public Tensor Total(double diffusionLossWeight) => Total(diffusionLossWeight, LanguageLoss?.shape[0] ?? 0, DiffusionLoss?.shape[0] ?? 0);
+    /// <summary>Mean over tokens plus λ times the mean over images; or the mean over all tokens, where images are codes (Chameleon §2). A scalar.</summary>
+    public Tensor Total(double diffusionLossWeight, double zLossWeight = 0) => Total(diffusionLossWeight, zLossWeight, LanguageLoss?.shape[0] ?? 0, DiffusionLoss?.shape[0] ?? 0);
 
     /// <summary>With the language loss of each token as its batch weighs it, and without the diffusion loss of images that are never noised.</summary>
-    public LossParts Weighted(SequenceBatch batch) => new(Weighted(LanguageLoss, batch.TargetWeights), Weighted(DiffusionLoss, batch.ImageWeights));
+    public LossParts Weighted(SequenceBatch batch) => this with { LanguageLoss = Weighted(LanguageLoss, batch.TargetWeights), DiffusionLoss = Weighted(DiffusionLoss, batch.ImageWeights) };
 
     private static Tensor? Weighted(Tensor? losses, float[] weights) =>
         losses is null || weights.All(weight => weight == 1) ? losses : losses * tensor(weights, losses.dtype, losses.device);
 
     /// <summary>A share of a batch: its part of the means over the whole batch's tokens and images.</summary>
-    public Tensor Total(double diffusionLossWeight, long tokens, long images)
+    public Tensor Total(double diffusionLossWeight, double zLossWeight, long tokens, long images)
     {
-        Tensor language = LanguageLoss?.sum().DividedBy(tokens) ?? zeros([]), diffusion = DiffusionLoss?.sum().DividedBy(Math.Max(1, images)) ?? zeros([]);
-        return language.Plus(diffusion.Times(diffusionLossWeight));
+        long predicted = tokens + images * CodesPerImage;
+        Tensor language = LanguageLoss?.sum() ?? zeros([]), ofImages = DiffusionLoss?.sum() ?? zeros([]);
+        Tensor total = CodesPerImage > 0
+            ? language.Plus(ofImages.Times(CodesPerImage)).DividedBy(predicted)
+            : language.DividedBy(Math.Max(1, tokens)).Plus(ofImages.DividedBy(Math.Max(1, images)).Times(diffusionLossWeight));
+        return ZLoss is null ? total : total.Plus(ZLoss.DividedBy(Math.Max(1, predicted)).Times(zLossWeight));
     }
 }
 
@@ -54,7 +60,8 @@ internal static class TransfusionLoss
 {
     /// <summary>Noises the images, runs the network once over the batch, and compares.</summary>
     /// <param name="draw">Timesteps and noise for the batch's images; null where it has none.</param>
-    public static LossParts Compute(TransfusionNetwork network, DiffusionProcess diffusion, SequenceBatch batch, PatchGrid grid, NoiseDraw? draw)
+    /// <param name="withZLoss">Whether <see cref="LossParts.ZLoss"/> is computed.</param>
+    public static LossParts Compute(TransfusionNetwork network, DiffusionProcess diffusion, SequenceBatch batch, PatchGrid grid, NoiseDraw? draw, bool withZLoss = false)
     {
         using var scope = NewDisposeScope();
         Device device = network.Device;
@@ -70,15 +77,24 @@ internal static class TransfusionLoss
         }
         Tensor positions = embedded.index_select(0, batch.Order.to(device)).view(batch.Rows, batch.Mask.Length, -1);
         Tensor hidden = network.Forward(positions, batch.Mask).flatten(0, 1);                               // [B·T, D]
-        Tensor? languageLoss = batch.Targets.shape[0] == 0
-            ? null
-            : nn.functional.cross_entropy(network.Logits(hidden.index_select(0, batch.TargetPositions.to(device))), batch.Targets.to(device), reduction: nn.Reduction.None);
-        Tensor? diffusionLoss = null;
+        Tensor? languageLoss = null, diffusionLoss = null, zLoss = null;
+        Tensor TokenLoss(Tensor positions, Tensor tokens)
+        {
+            Tensor logits = network.Logits(hidden.index_select(0, positions.to(device)));
+            if (withZLoss)
+                zLoss = (zLoss ?? zeros([], device: device)).Plus(logits.logsumexp(-1).Squared().sum());
+            return nn.functional.cross_entropy(logits, tokens.to(device), reduction: nn.Reduction.None);
+        }
+        if (batch.Targets.shape[0] > 0)
+            languageLoss = TokenLoss(batch.TargetPositions, batch.Targets);
         if (target is not null)
         {
             Tensor ofPatches = hidden.index_select(0, batch.ImagePositions.to(device)).view(target.shape[0], grid.PatchCount, -1);
             diffusionLoss = diffusion.Loss(network.PredictImages(ofPatches, pass, grid), target, timesteps!);
         }
-        return new LossParts(languageLoss?.MoveToOuterDisposeScope(), diffusionLoss?.MoveToOuterDisposeScope());
+        int codes = batch.Codes.shape[0] == 0 ? 0 : (int)batch.Codes.shape[0] / batch.MaxTimesteps.Length;
+        if (codes > 0)
+            diffusionLoss = TokenLoss(batch.CodePositions, batch.Codes).view(-1, codes).mean([1]);
+        return new LossParts(languageLoss?.MoveToOuterDisposeScope(), diffusionLoss?.MoveToOuterDisposeScope(), codes, zLoss?.MoveToOuterDisposeScope());
     }
 }

@@ -23,7 +23,7 @@ internal static class Validation
         foreach (Document[] chunk in documents.Chunk(batchSize))
         {
             using var scope = NewDisposeScope();
-            using SequenceBatch batch = SequenceBatch.Create([.. chunk.Select(document => Arrangement.AsIs(document, config.Diffusion))], special, config.Grid.PatchCount);
+            using SequenceBatch batch = SequenceBatch.Create([.. chunk.Select(document => Arrangement.AsIs(document, config.Diffusion))], special, config.Grid.PatchCount, images: config.ImagePositions);
             NoiseDraw? draw = batch.Images is null ? null : NoiseDraw.Random(batch, config.Diffusion with { Timesteps = TimestepDistribution.Uniform }, generator);
             LossParts loss = TransfusionLoss.Compute(network, diffusion, batch, config.Grid, draw);
             language += loss.LanguageLoss?.sum().AsDouble() ?? 0;

@@ -11,7 +11,7 @@ public sealed class InferenceNetworkTests : IDisposable
 
     private readonly DisposeScope _scope = NewDisposeScope();
 
-    public static TheoryData<TransformerConfig> Configs => [RandomNetwork.Small, RandomNetwork.Everything, Uneven];
+    public static TheoryData<TransformerConfig> Configs => [RandomNetwork.Small, RandomNetwork.Everything, Uneven, RandomNetwork.Everything with { PostNorm = true, CausalImages = true }];
 
     public void Dispose() => _scope.Dispose();
 
@@ -150,6 +150,6 @@ public sealed class InferenceNetworkTests : IDisposable
             }
             length += (int)embedded[^1].shape[0];
         }
-        return network.Logits(network.Forward(cat(embedded, 0).unsqueeze(0), new TransfusionMask(length, [images]))[0]);
+        return network.Logits(network.Forward(cat(embedded, 0).unsqueeze(0), new TransfusionMask(length, [network.Config.CausalImages ? [] : images]))[0]);
     }
 }

@@ -81,6 +81,25 @@ public sealed class TransfusionNetworkTests : IDisposable
     }
 
     [Fact]
+    public void Post_norm_adds_what_has_the_size_of_its_norm_however_large_the_layers_weights_are()
+    {
+        TransformerConfig config = RandomNetwork.Small with { PostNorm = true, NumberOfLayers = 1, NormEpsilon = 1e-12 };
+        using TransfusionNetwork network = RandomNetwork.Create(config);
+        Tensor hidden = RandomNetwork.Positions(config, 1, 10, 1);
+        var mask = new TransfusionMask(10, [[]]);
+        Tensor before = network.Forward(hidden, mask).detach();
+
+        using (no_grad())
+            foreach ((_, TorchSharp.Modules.Parameter weight) in network.named_parameters().Where(p => p.name.Contains("o_proj", StringComparison.Ordinal) || p.name.Contains("down_proj", StringComparison.Ordinal)))
+                weight.mul_(5);
+
+        TensorAssert.Close(before, network.Forward(hidden, mask), 1e-4);
+        network.get_parameter("layers.0.post_attention_layernorm.weight")!.requires_grad_(false).zero_();
+        network.get_parameter("layers.0.input_layernorm.weight")!.requires_grad_(false).zero_();
+        TensorAssert.Close(hidden, network.Forward(hidden, mask), 0);
+    }
+
+    [Fact]
     public void A_tied_table_embeds_and_predicts_and_learns_from_both()
     {
         TransformerConfig config = RandomNetwork.Small;

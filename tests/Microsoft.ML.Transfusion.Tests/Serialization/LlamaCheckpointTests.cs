@@ -153,12 +153,13 @@ public sealed class LlamaCheckpointTests : IDisposable
     [Fact]
     public void Write_refuses_a_folder_that_is_in_use_and_leaves_nothing_when_it_fails()
     {
-        using TransfusionNetwork network = Create(Grouped, seed: 1), normalized = Create(RandomNetwork.Everything, seed: 1);
+        using TransfusionNetwork network = Create(Grouped, seed: 1), normalized = Create(RandomNetwork.Everything, seed: 1), postNorm = Create(Grouped with { PostNorm = true }, seed: 1);
         Directory.CreateDirectory(Folder);
         LlamaCheckpoint.Write(Folder, network, Tokenizer);                                    // an empty folder is as good as none
 
         Assert.Contains("not empty", Assert.Throws<IOException>(() => LlamaCheckpoint.Write(Folder, network, Tokenizer)).Message);
         Assert.Contains("QueryKeyNorm", Assert.Throws<InvalidOperationException>(() => LlamaCheckpoint.Write(Path.Combine(_root, "other"), normalized, Tokenizer)).Message);
+        Assert.Contains("PostNorm", Assert.Throws<InvalidOperationException>(() => LlamaCheckpoint.Write(Path.Combine(_root, "other"), postNorm, Tokenizer)).Message);
         TextTokenizer larger = Tokenizer.For(new TokenTable(1000));
         Assert.ThrowsAny<Exception>(() => LlamaCheckpoint.Write(Path.Combine(_root, "failing"), network, larger));
         Assert.Equal([Folder], Directory.GetFileSystemEntries(_root));

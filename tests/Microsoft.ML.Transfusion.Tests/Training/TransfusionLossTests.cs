@@ -179,6 +179,15 @@ public sealed class TransfusionLossTests : IDisposable
         LossParts weighted = new LossParts(null, tensor(new[] { 5f, 3f })).Weighted(batch);
 
         Assert.Equal(1, batch.NoisedImages);
-        Assert.Equal(3, weighted.Total(1, 0, batch.NoisedImages).ToSingle());
+        Assert.Equal(3, weighted.Total(1, 0, 0, batch.NoisedImages).ToSingle());
+    }
+
+    [Fact]
+    public void The_z_loss_is_the_mean_squared_logarithm_of_the_softmaxs_denominator()
+    {
+        var loss = new LossParts(tensor(new[] { 1f, 3 }), tensor(new[] { 2f }), CodesPerImage: 4, ZLoss: tensor(30f));
+
+        Assert.Equal((1 + 3 + 2 * 4) / 6f + 0.5f * 30 / 6, loss.Total(9, zLossWeight: 0.5).ToSingle(), 1e-5f);
+        Assert.Equal((1 + 3 + 2 * 4) / 6f, loss.Total(9).ToSingle(), 1e-5f);
     }
 }
