@@ -37,6 +37,10 @@ internal sealed record Experiment
     /// <summary>Whether captions alone are learned.</summary>
     public bool TextOnly { get; init; }
 
+    /// <summary>Whether half of the rows are captions alone, beside pairs.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool HalfText { get; init; }
+
     public int Steps { get; init; } = 1000;
 
     public int Seed { get; init; } = 1;

@@ -49,10 +49,10 @@ internal sealed record ExperimentTable(string Name, string Title, string Paper, 
         var text = new StringBuilder();
         text.AppendLine(CultureInfo.InvariantCulture, $"## {Title}").AppendLine();
         text.AppendLine(CultureInfo.InvariantCulture, $"Mean of {seeds} seeds ± half of the 95 % interval. {Paper}").AppendLine();
-        text.AppendLine($"| | {string.Join(" | ", Metrics.Select(metric => $"{metric.Name} ({metric.Unit})"))} |");
-        text.AppendLine($"|---|{string.Concat(Metrics.Select(_ => "---|"))}");
+        text.AppendLine($"| | FLOPs | {string.Join(" | ", Metrics.Select(metric => $"{metric.Name} ({metric.Unit})"))} |");
+        text.AppendLine($"|---|---|{string.Concat(Metrics.Select(_ => "---|"))}");
         foreach (Arm arm in Arms)
-            text.AppendLine($"| {arm.Name} | {string.Join(" | ", Metrics.Select(metric => Measure(cache, arm, metric, seeds) is { } value ? $"{metric.Show(value.Mean)} ± {metric.Show(value.HalfWidth)}" : "–"))} |");
+            text.AppendLine(CultureInfo.InvariantCulture, $"| {arm.Name} | {cache[arm.Experiment].Flops:0.0e0} | {string.Join(" | ", Metrics.Select(metric => Measure(cache, arm, metric, seeds) is { } value ? $"{metric.Show(value.Mean)} ± {metric.Show(value.HalfWidth)}" : "–"))} |");
         text.AppendLine();
         foreach (Contrast contrast in Contrasts)
             foreach (Metric metric in Metrics)

@@ -17,7 +17,7 @@ internal sealed record ScalingStudy(IReadOnlyList<Arm> Continuous, IReadOnlyList
     // What is fitted falls: shares right become shares wrong. No share is taken for nothing at all, of which a logarithm knows nothing.
     private static readonly Metric[] Metrics =
     [
-        Metric.CaptionLoss, Metric.TextLoss,
+        Metric.CaptionLoss,
         new("captions wrong", "share", result => Wrong(result.CaptionsCorrect)), new("drawn wrong", "share", result => Wrong(result.DrawnCorrectly)),
     ];
 
@@ -39,6 +39,7 @@ internal sealed record ScalingStudy(IReadOnlyList<Arm> Continuous, IReadOnlyList
         text.AppendLine().AppendLine("| | exponent, continuous | exponent, discrete | parity FLOP ratio |").AppendLine("|---|---|---|---|");
         foreach (Metric metric in Metrics)
             text.AppendLine(CultureInfo.InvariantCulture, $"| {metric.Name} | {Exponent(Points(Continuous, metric, cache, seeds))} | {Exponent(Points(Discrete, metric, cache, seeds))} | {Parity(metric, cache, seeds)} |");
+        text.AppendLine(CultureInfo.InvariantCulture, $"| what is learned of pictures: squared error at fixed noise, nats a code | {Exponent(Points(Continuous, Metric.PictureLoss, cache, seeds))} | {Exponent(Points(Discrete, Metric.PictureLoss, cache, seeds))} | – |");
         File.WriteAllText(Path.Combine(folder, $"{Name}.md"), text.ToString());
         File.WriteAllText(Path.Combine(folder, $"{Name}.csv"), Csv(cache, seeds));
         PlotSheet.Save(Path.Combine(folder, $"{Name}.png"), PanelWidth, PanelHeight, [.. Metrics.Select(metric => Panel(metric, cache, seeds))]);

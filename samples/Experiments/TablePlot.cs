@@ -33,7 +33,7 @@ internal static class TablePlot
             }
         plot.Series.Add(series);
         double margin = Math.Max((high - low) / 20, 1e-3);      // OxyPlot would leave the intervals out of the axis
-        plot.Axes.Add(new LinearAxis { Position = AxisPosition.Bottom, Title = $"{metric.Name} ({metric.Unit})", MajorGridlineStyle = LineStyle.Dot, Minimum = low - margin, Maximum = high + margin });
+        plot.Axes.Add(new LinearAxis { Position = AxisPosition.Bottom, Title = metric.Scale == 1 ? metric.Name : $"{metric.Name} ({metric.Unit})", MajorGridlineStyle = LineStyle.Dot, Minimum = low - margin, Maximum = high + margin });
         return plot;
     }
 }

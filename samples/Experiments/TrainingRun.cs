@@ -45,10 +45,13 @@ internal static class TrainingRun
             NumberOfCheckpoints = 1,
             Progress = display,
             CancellationToken = interruption,
-        }).Fit(View(data.Training(rows, experiment.Seed), experiment.TextOnly)));
+        }).Fit(View(HalfText(data.Training(rows, experiment.Seed), experiment.HalfText), experiment.TextOnly)));
         using (model)
             return Judge(ml, experiment, data, model, training, View, folder);
     }
+
+    /// <summary>Every second row without its picture, where that is asked for.</summary>
+    private static IEnumerable<Pair> HalfText(IEnumerable<Pair> pairs, bool half) => pairs.Select((pair, at) => half && at % 2 == 1 ? new Pair { Caption = pair.Caption } : pair);
 
     private static RunResult Judge(MLContext ml, Experiment experiment, ExperimentData data, TransfusionTransformer model, TrainingDisplay training,
         Func<IEnumerable<Pair>, bool, IDataView> view, string folder)
@@ -61,7 +64,8 @@ internal static class TrainingRun
         IDataView pairs = view(data.HeldOut(), false), texts = view(data.HeldOut(), true);
         TransfusionMetrics ofTexts = Losses(texts);
         int textTokens = (int)Math.Round((double)ofTexts.TokenCount!.Value / ofTexts.RowCount) - 1;         // the end is one more
-        double flops = FlopCount.Training(model.Model.Config, model.Model.VocabularySize, textTokens, experiment.TextOnly ? 0 : 1).Total;
+        double Flops(int images) => FlopCount.Training(model.Model.Config, model.Model.VocabularySize, textTokens, images).Total;
+        double flops = experiment.TextOnly ? Flops(0) : experiment.HalfText ? (Flops(0) + Flops(1)) / 2 : Flops(1);
         var result = new RunResult
         {
             Flops = flops * experiment.Steps * Experiment.BatchSize,

@@ -84,7 +84,7 @@ public sealed record TransformerConfig
     {
         if (!(trainingFlops > 0 && double.IsFinite(trainingFlops)))
             throw new ArgumentOutOfRangeException(nameof(trainingFlops), trainingFlops, "The budget must be a positive number of floating-point operations.");
-        const double Weights = 3.3e5, At = 1.5e12, Exponent = 0.5;
+        const double Weights = 1.5e5, At = 5.7e12, Exponent = 0.5;
         double best = Weights * Math.Pow(trainingFlops / At, Exponent), perLayer = 12.0 * HeadWidth * HeadWidth;
         int layers = Math.Max(1, (int)Math.Round(Math.Cbrt(best / perLayer)));            // weights of the blocks: 12 · (32 · layers)² · layers
         return Tiny with { HiddenSize = HeadWidth * layers, NumberOfLayers = layers, NumberOfHeads = layers };
