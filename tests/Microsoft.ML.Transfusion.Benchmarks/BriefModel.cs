@@ -10,10 +10,10 @@ internal static class BriefModel
     public const int Side = 32;
     public const int Rows = 64;
 
-    public static TransfusionTransformer Train(MLContext ml, TransformerConfig transformer)
+    public static TransfusionTransformer Train(MLContext ml, TransformerConfig transformer, ImageCodecConfig? image = null)
     {
         NativeTorch.Require();
-        return ml.Generation.Trainers.Transfusion(new TransfusionTrainer.Options { Transformer = transformer, NumberOfSteps = 4, Seed = 1 })
+        return ml.Generation.Trainers.Transfusion(new TransfusionTrainer.Options { Transformer = transformer, Image = image ?? new(), NumberOfSteps = 4, Seed = 1 })
             .Fit(ml.Data.LoadFromEnumerable(Enumerable.Range(0, Rows).Select(Row)));
     }
 

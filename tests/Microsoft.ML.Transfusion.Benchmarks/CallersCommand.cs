@@ -19,10 +19,11 @@ internal static class CallersCommand
 
     private static readonly Option<int?> Gpu = new("--gpu") { Description = "Number of the GPU to use, from 0; the CPU if not given." };
     private static readonly Option<int> Steps = TrainStepCommand.Number("--steps", "Denoising steps of a drawing.", 4);
+    private static readonly Option<int> PatchSize = TrainStepCommand.Number("--patch-size", "Pixels along a patch of 32×32 pictures: 4 is the trainer's default, 8 the Shapes sample's.", 4);
 
     public static System.CommandLine.Command Create()
     {
-        var command = new System.CommandLine.Command("callers", "Measures concurrent calls of one model against the same calls in turn, captions, drawings, and both, and compares what they give.") { Callers, Calls, Steps, Kinds, Gpu };
+        var command = new System.CommandLine.Command("callers", "Measures concurrent calls of one model against the same calls in turn, captions, drawings, and both, and compares what they give.") { Callers, Calls, Steps, PatchSize, Kinds, Gpu };
         command.SetAction(Run);
         return command;
     }
@@ -31,7 +32,7 @@ internal static class CallersCommand
     {
         int callers = parsed.GetValue(Callers), calls = parsed.GetValue(Calls);
         var ml = new MLContext(1) { GpuDeviceId = parsed.GetValue(Gpu) };
-        using TransfusionTransformer trained = BriefModel.Train(ml, TransformerConfig.Mini);
+        using TransfusionTransformer trained = BriefModel.Train(ml, TransformerConfig.Mini, new ImageCodecConfig { PatchSize = parsed.GetValue(PatchSize) });
         var options = new GenerationOptions { NumberOfInferenceSteps = parsed.GetValue(Steps), MaxNewTokens = 32, Temperature = 1 };
         MLImage[] pictures = [.. Enumerable.Range(0, callers * calls).Select(BriefModel.Picture)];
         string Describe(int caller, int call) => trained.Model.Caption(pictures[caller * calls + call], options with { Seed = caller });
@@ -53,6 +54,7 @@ internal static class CallersCommand
             GenerationBench.PrintJson(new
             {
                 kind,
+                patchSize = parsed.GetValue(PatchSize),
                 stepMs = Math.Round(comparison.AtOnce * 1e3 / (callers * calls), 3),
                 floorMs = Math.Round(comparison.InTurn * 1e3 / (callers * calls), 3),
                 ratio = Math.Round(comparison.AtOnce / comparison.InTurn, 4),

@@ -88,6 +88,11 @@ internal sealed unsafe class PackedMatrix : IDisposable
 
     private void MultiplyFew(float* x, nint xRow, float* panel, float* y, bool add)
     {
+        if (HalfRegisters.AreAll)
+        {
+            HalfRegisters.Multiply(x, xRow, 1, panel, PanelColumns, y, Stride, FewRows, PanelColumns, _inputs, add);
+            return;
+        }
         Vector512<float> a0 = default, a1 = default, b0 = default, b1 = default, c0 = default, c1 = default, d0 = default, d1 = default;
         for (int k = 0; k < _inputs; k++, panel += PanelColumns)
         {
@@ -108,6 +113,8 @@ internal sealed unsafe class PackedMatrix : IDisposable
     {
         nint distance = (nint)_inputs * PanelColumns;
         int panel = 0, panels = Stride / PanelColumns;
+        for (; HalfRegisters.AreAll && panel < panels; panel++)
+            HalfRegisters.MultiplyRow(x, Panel(panel), PanelColumns, y + panel * PanelColumns, PanelColumns, _inputs, add);
         for (; panel + 4 <= panels; panel += 4)
         {
             float* a = Panel(panel), b = a + distance, c = b + distance, d = c + distance;

@@ -21,6 +21,11 @@ internal static unsafe class SmallProduct
     /// <param name="columns">A multiple of <see cref="TileColumns"/>.</param>
     public static void Multiply(float* a, int aRow, int aStep, float* b, int bRow, float* c, int cRow, int rows, int columns, int depth, bool add)
     {
+        if (HalfRegisters.AreAll)
+        {
+            HalfRegisters.Multiply(a, aRow, aStep, b, bRow, c, cRow, rows, columns, depth, add);
+            return;
+        }
         int column = 0;
         for (; column + 2 * TileColumns <= columns; column += 2 * TileColumns)
             for (int row = 0; row < rows; row += TileRows)
@@ -34,6 +39,11 @@ internal static unsafe class SmallProduct
     /// <param name="columns">A multiple of <see cref="TileColumns"/>.</param>
     public static void MultiplyRow(float* a, float* b, int bRow, float* c, int columns, int depth)
     {
+        if (HalfRegisters.AreAll)
+        {
+            HalfRegisters.MultiplyRow(a, b, bRow, c, columns, depth, add: false);
+            return;
+        }
         int column = 0;
         for (; column + 4 * TileColumns <= columns; column += 4 * TileColumns)
         {

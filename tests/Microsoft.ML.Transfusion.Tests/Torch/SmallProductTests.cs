@@ -27,6 +27,33 @@ public sealed class SmallProductTests
     }
 
     [Theory]
+    [InlineData(16, 1)]
+    [InlineData(48, 7)]
+    [InlineData(80, 64)]
+    [InlineData(128, 33)]
+    public unsafe void Wide_and_half_registers_and_single_rows_give_the_same_bits(int columns, int depth)
+    {
+        const int Rows = 16;
+        using var scope = NewDisposeScope();
+        using var generator = new Generator(4, CPU);
+        Tensor left = randn([Rows, depth], generator: generator), right = randn([depth, columns], generator: generator);
+        Tensor whole = zeros(Rows, columns), half = zeros(Rows, columns), byRows = zeros(Rows, columns), halfByRows = zeros(Rows, columns);
+        float* a = (float*)CpuKernel.Pointer(left), b = (float*)CpuKernel.Pointer(right);
+        SmallProduct.Multiply(a, depth, 1, b, columns, (float*)CpuKernel.Pointer(whole), columns, Rows, columns, depth, add: false);
+        HalfRegisters.Multiply(a, depth, 1, b, columns, (float*)CpuKernel.Pointer(half), columns, Rows, columns, depth, add: false);
+        for (int row = 0; row < Rows; row++)
+        {
+            SmallProduct.MultiplyRow(a + row * depth, b, columns, (float*)CpuKernel.Pointer(byRows) + row * columns, columns, depth);
+            HalfRegisters.MultiplyRow(a + row * depth, b, columns, (float*)CpuKernel.Pointer(halfByRows) + row * columns, columns, depth, add: false);
+        }
+
+        TensorAssert.Close(left.mm(right), whole, 1e-4);
+        TensorAssert.Close(whole, half, 0);
+        TensorAssert.Close(whole, byRows, 0);
+        TensorAssert.Close(whole, halfByRows, 0);
+    }
+
+    [Theory]
     [InlineData(16, 16)]
     [InlineData(48, 32)]
     public unsafe void Transpose_exchanges_rows_and_columns(int rows, int columns)
