@@ -11,7 +11,7 @@ Option<int> workers = RunOptions.Positive(new Option<int>("--workers") { Descrip
 Option<string> output = new("--output") { Description = "Folder for tables, and for the runs behind them.", DefaultValueFactory = _ => "experiments" };
 RootCommand command = new("Runs the comparisons of the Transfusion paper on small models, and writes a table and a plot of each.") { data, seeds, steps, workers, output };
 
-foreach (string name in (string[])["all", "attention", "patches", "noise-limit", "balance", "text-cost", ScalingStudy.Name, BudgetStudy.Name])
+foreach (string name in (string[])["all", "attention", "patches", "noise-limit", "balance", "text-cost", "recipes", ScalingStudy.Name, BudgetStudy.Name])
 {
     Command table = new(name, name == "all" ? "All tables." : $"The table {name}.") { data, seeds, steps, workers, output };
     table.SetAction((parsed, cancellation) => Tables(name, parsed, cancellation));

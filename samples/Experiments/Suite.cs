@@ -81,6 +81,19 @@ internal sealed class Suite(string data, int steps)
         }
     }
 
+    /// <summary>Both recipes for the FLOPs of the largest budget, in the size that the continuous one makes the most of.</summary>
+    public ExperimentTable Recipes
+    {
+        get
+        {
+            const double CodesOverPatches = 3.06;           // FLOPs of a step at this size, by the results of the scaling table
+            Experiment continuous = Budget.Budgets[^1].Arms.Single(arm => arm.Name == "96×3").Experiment;
+            Arm[] arms = [new("continuous", continuous), new("discrete", continuous with { Objective = ImageObjective.DiscreteTokens, Steps = (int)Math.Round(continuous.Steps / CodesOverPatches) })];
+            return new("recipes", "Both recipes at equal FLOPs", $"Models of 96×3: {arms[0].Experiment.Steps} steps on patches, {arms[1].Experiment.Steps} on codes.",
+                arms, [Metric.CaptionLoss, Metric.Captions, Metric.Drawn], [new("continuous over discrete", arms[0], arms[1])]);
+        }
+    }
+
     public ScalingStudy Scaling
     {
         get
@@ -95,7 +108,7 @@ internal sealed class Suite(string data, int steps)
     public BudgetStudy Budget => BudgetStudy.Of(Base,
         [(0.25, [(32, 1), (64, 2), (96, 3), (128, 4), (160, 5)]), (1, [(32, 1), (64, 2), (96, 3), (128, 4), (160, 5), (192, 6)]), (4, [(64, 2), (96, 3), (128, 4)])]);
 
-    public IEnumerable<ExperimentTable> Tables => [Attention, Patches, NoiseLimit, Balance, TextCost];
+    public IEnumerable<ExperimentTable> Tables => [Attention, Patches, NoiseLimit, Balance, TextCost, Recipes];
 
     private static string Name(PatchEncoding encoder) => encoder == PatchEncoding.Linear ? "linear" : "U-Net";
 }
