@@ -106,7 +106,7 @@ internal sealed class Suite(string data, int steps)
 
     /// <summary>A quarter of what the base takes, as much, and four times as much.</summary>
     public BudgetStudy Budget => BudgetStudy.Of(Base,
-        [(0.25, [(32, 1), (64, 2), (96, 3), (128, 4), (160, 5)]), (1, [(32, 1), (64, 2), (96, 3), (128, 4), (160, 5), (192, 6)]), (4, [(64, 2), (96, 3), (128, 4)])]);
+        [(0.25, [(32, 1), (64, 2), (96, 3)]), (1, [(32, 1), (64, 2), (96, 3), (128, 4)]), (4, [(64, 2), (96, 3), (128, 4)])]);
 
     public IEnumerable<ExperimentTable> Tables => [Attention, Patches, NoiseLimit, Balance, TextCost, Recipes];
 
