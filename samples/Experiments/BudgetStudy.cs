@@ -28,7 +28,7 @@ internal sealed record BudgetStudy(IReadOnlyList<Budget> Budgets)
 
     public IEnumerable<Experiment> Runs(int seeds) => Budgets.SelectMany(budget => budget.Arms).SelectMany(arm => ExperimentTable.Seeds(arm.Experiment, seeds));
 
-    /// <summary>Writes budget.md and budget.csv.</summary>
+    /// <summary>Writes budget.md, budget.csv and budget.png.</summary>
     public void Write(string folder, RunCache cache, int seeds)
     {
         StringBuilder text = new(), csv = new("budget,size,steps,seed,flops,train_seconds,caption_loss,diffusion_loss,captions_correct,drawn_correctly\n");
@@ -36,7 +36,7 @@ internal sealed record BudgetStudy(IReadOnlyList<Budget> Budgets)
         text.AppendLine(CultureInfo.InvariantCulture, $"Mean of {seeds} seeds ± half of the 95 % interval.");
         foreach (Budget budget in Budgets)
         {
-            double flops = budget.Arms.Average(arm => cache[arm.Experiment].Flops);         // counted, where the budget's own are estimated
+            double flops = Counted(budget);
             text.AppendLine().AppendLine($"| {flops.ToString("0.0e0", CultureInfo.InvariantCulture)} FLOPs | steps | {Loss.Name}, {Loss.Unit} | captions correct (%) | drawn correctly (%) |").AppendLine("|---|---|---|---|---|");
             foreach (Arm arm in budget.Arms)
             {
@@ -52,13 +52,11 @@ internal sealed record BudgetStudy(IReadOnlyList<Budget> Budgets)
         }
         File.WriteAllText(Path.Combine(folder, $"{Name}.md"), text.ToString());
         File.WriteAllText(Path.Combine(folder, $"{Name}.csv"), csv.ToString());
+        TablePlot.Save(Path.Combine(folder, $"{Name}.png"), [.. Budgets.Select(budget => new TablePanel(budget.Arms, Loss, $"{Counted(budget).ToString("0.0e0", CultureInfo.InvariantCulture)} FLOPs"))], Of);
         Console.WriteLine(text);
 
-        Estimate? Of(Arm arm, Metric metric)
-        {
-            double?[] values = [.. ExperimentTable.Seeds(arm.Experiment, seeds).Select(run => metric.Of(cache[run]))];
-            return values.Contains(null) ? null : Estimate.Of([.. values.Select(value => value!.Value)]);
-        }
+        Estimate? Of(Arm arm, Metric metric) => ExperimentTable.Measure(cache, arm, metric, seeds);
+        double Counted(Budget budget) => budget.Arms.Average(arm => cache[arm.Experiment].Flops);           // the budget's own are estimated
     }
 
     private static double PerStep(Experiment experiment)

@@ -40,7 +40,7 @@ internal sealed record ExperimentTable(string Name, string Title, string Paper, 
         File.WriteAllText(Path.Combine(folder, $"{Name}.csv"), Csv(cache, seeds));
         string markdown = Markdown(cache, seeds);
         File.WriteAllText(Path.Combine(folder, $"{Name}.md"), markdown);
-        TablePlot.Save(Path.Combine(folder, $"{Name}.png"), this, (arm, metric) => Measure(cache, arm, metric, seeds));
+        TablePlot.Save(Path.Combine(folder, $"{Name}.png"), [.. Metrics.Select(metric => new TablePanel(Arms, metric))], (arm, metric) => Measure(cache, arm, metric, seeds));
         Console.WriteLine(markdown);
     }
 
@@ -77,7 +77,7 @@ internal sealed record ExperimentTable(string Name, string Title, string Paper, 
         return text.ToString();
     }
 
-    private static Estimate? Measure(RunCache cache, Arm arm, Metric metric, int seeds)
+    public static Estimate? Measure(RunCache cache, Arm arm, Metric metric, int seeds)
     {
         double?[] values = [.. Seeds(arm.Experiment, seeds).Select(run => metric.Of(cache[run]))];
         return values.Contains(null) ? null : Estimate.Of([.. values.Select(value => value!.Value)]);

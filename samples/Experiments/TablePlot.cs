@@ -1,4 +1,4 @@
-// A panel for each metric of a table: a point for each row, with its 95 % interval.
+// Panels beside each other: a point for each row of a table, with its 95 % interval.
 using OxyPlot;
 using OxyPlot.Axes;
 using OxyPlot.Series;
@@ -6,25 +6,29 @@ using Samples.Common;
 
 namespace Experiments;
 
+/// <param name="Title">Above the panel; null: none.</param>
+internal sealed record TablePanel(IReadOnlyList<Arm> Arms, Metric Metric, string? Title = null);
+
 internal static class TablePlot
 {
     private const int PanelWidth = 420;
     private const int RowHeight = 40;
     private const int Frame = 130;
 
-    public static void Save(string path, ExperimentTable table, Func<Arm, Metric, Estimate?> measure) =>
-        PlotSheet.Save(path, PanelWidth, Frame + RowHeight * table.Arms.Count, [.. table.Metrics.Select(metric => Panel(table, metric, measure))]);
+    public static void Save(string path, IReadOnlyList<TablePanel> panels, Func<Arm, Metric, Estimate?> measure) =>
+        PlotSheet.Save(path, PanelWidth, Frame + RowHeight * panels.Max(panel => panel.Arms.Count), [.. panels.Select(panel => Draw(panel, measure))]);
 
-    private static PlotModel Panel(ExperimentTable table, Metric metric, Func<Arm, Metric, Estimate?> measure)
+    private static PlotModel Draw(TablePanel panel, Func<Arm, Metric, Estimate?> measure)
     {
-        var plot = new PlotModel { Background = OxyColors.White };
+        (IReadOnlyList<Arm> arms, Metric metric, string? title) = panel;
+        var plot = new PlotModel { Title = title, Background = OxyColors.White };
         // From top to bottom, as the table has them.
         var names = new CategoryAxis { Position = AxisPosition.Left };
-        names.Labels.AddRange(table.Arms.Reverse().Select(arm => arm.Name));
+        names.Labels.AddRange(arms.Reverse().Select(arm => arm.Name));
         plot.Axes.Add(names);
         var series = new ScatterErrorSeries { MarkerType = MarkerType.Circle, MarkerSize = 4, MarkerFill = OxyColors.SteelBlue, ErrorBarColor = OxyColors.SteelBlue, ErrorBarStrokeThickness = 2 };
         double low = double.PositiveInfinity, high = double.NegativeInfinity;
-        foreach ((int row, Arm arm) in table.Arms.Reverse().Index())
+        foreach ((int row, Arm arm) in arms.Reverse().Index())
             if (measure(arm, metric) is { } value)
             {
                 double mean = value.Mean * metric.Scale, half = double.IsNaN(value.HalfWidth) ? 0 : value.HalfWidth * metric.Scale;
