@@ -8,9 +8,9 @@ namespace Microsoft.ML.Transfusion.Modeling;
 
 internal static class FusedAttention
 {
-    /// <summary>Without registers of 512 bits libtorch's own products are faster.</summary>
+    /// <summary>Without registers of 256 bits libtorch's own products are faster.</summary>
     public static bool IsFaster(ScalarType dtype, Device device) =>
-        Avx512F.IsSupported && device.type == DeviceType.CPU && dtype is ScalarType.BFloat16 or ScalarType.Float32;
+        Avx2.IsSupported && device.type == DeviceType.CPU && dtype is ScalarType.BFloat16 or ScalarType.Float32;
 
     /// <summary>Queries, keys and values side by side [B, T, (H + 2·Hkv)·d], not yet turned → [B, T, H·d].</summary>
     public static Tensor Apply(Tensor queriesKeysValues, AttentionLayout layout)

@@ -62,9 +62,17 @@ internal static unsafe class HeadRows
         if (own != null)
         {
             Vector512<float> cosines = Lanes.Load<Float32Lanes>(own, i, size, whole) * scale, sines = Lanes.Load<Float32Lanes>(own + size, i, size, whole) * direction;
-            Vector512<float> neighbours = Vector512.Shuffle(value, Vector512.Create(1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14));
-            value = Vector512.FusedMultiplyAdd(value, cosines, neighbours * sines);
+            value = Vector512.FusedMultiplyAdd(value, cosines, Neighbours(value) * sines);
         }
         Lanes.Store<TTo>(target, i, size, whole, value);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> Neighbours(Vector512<float> value)
+    {
+        if (Vector512.IsHardwareAccelerated)
+            return Vector512.Shuffle(value, Vector512.Create(1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14));
+        Vector256<int> order = Vector256.Create(1, 0, 3, 2, 5, 4, 7, 6);
+        return Vector512.Create(Vector256.Shuffle(value.GetLower(), order), Vector256.Shuffle(value.GetUpper(), order));
     }
 }

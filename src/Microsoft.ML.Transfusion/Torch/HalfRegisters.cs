@@ -1,7 +1,8 @@
-// The sums of SmallProduct for processors without registers of 512 bits, where sixteen sums of two halves each would not stay in registers. Every
-// result is added up in the same order, so the bits are the same.
+// What SmallProduct and Lanes do, for processors without registers of 512 bits: sixteen sums of two halves each would not stay in registers there.
+// Every result is added up in the same order, so the bits are the same.
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Microsoft.ML.Transfusion.Torch;
 
@@ -47,6 +48,60 @@ internal static unsafe class HalfRegisters
                 AddProducts(ref c0, ref c1, Vector256.Create(a[k]), Vector256.Load(values), Vector256.Load(values + Count));
             Store(c + column, c0, c1, add);
         }
+    }
+
+    /// <summary><see cref="Lanes.Exp"/> of half as many numbers.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Exp(Vector256<float> x)
+    {
+        x = Vector256.MinNative(Vector256.MaxNative(x, Vector256.Create(-87.3f)), Vector256.Create(88f));
+        Vector256<float> power = Vector256.Round(x * 1.44269504f);
+        Vector256<float> r = Vector256.FusedMultiplyAdd(power, Vector256.Create(-0.693359375f), x);
+        r = Vector256.FusedMultiplyAdd(power, Vector256.Create(2.12194440e-4f), r);
+        Vector256<float> series = Vector256.Create(1.9875691500e-4f);
+        series = Vector256.FusedMultiplyAdd(series, r, Vector256.Create(1.3981999507e-3f));
+        series = Vector256.FusedMultiplyAdd(series, r, Vector256.Create(8.3334519073e-3f));
+        series = Vector256.FusedMultiplyAdd(series, r, Vector256.Create(4.1665795894e-2f));
+        series = Vector256.FusedMultiplyAdd(series, r, Vector256.Create(1.6666665459e-1f));
+        series = Vector256.FusedMultiplyAdd(series, r, Vector256.Create(5.0000001201e-1f));
+        series = Vector256.FusedMultiplyAdd(series, r * r, r + Vector256<float>.One);
+        Vector256<int> exponent = (Vector256.ConvertToInt32Native(power) + Vector256.Create(127)) << 23;
+        return series * exponent.AsSingle();
+    }
+
+    /// <summary>to[j, i] = from[i, j] of a tile of 16 × 16, by 8 × 8.</summary>
+    public static void Transpose(float* from, nint fromRow, float* to, nint toRow)
+    {
+        for (int row = 0; row < 2 * Count; row += Count)
+            for (int column = 0; column < 2 * Count; column += Count)
+                TransposeQuarter(from + row * fromRow + column, fromRow, to + column * toRow + row, toRow);
+    }
+
+    // Pairs of rows become pairs of columns, then fours; then halves change places.
+    private static void TransposeQuarter(float* from, nint fromRow, float* to, nint toRow)
+    {
+        Vector256<float> r0 = Vector256.Load(from), r1 = Vector256.Load(from + fromRow), r2 = Vector256.Load(from + 2 * fromRow), r3 = Vector256.Load(from + 3 * fromRow);
+        float* lower = from + 4 * fromRow;
+        Vector256<float> r4 = Vector256.Load(lower), r5 = Vector256.Load(lower + fromRow), r6 = Vector256.Load(lower + 2 * fromRow), r7 = Vector256.Load(lower + 3 * fromRow);
+        (Vector256<float> a0, Vector256<float> a1, Vector256<float> a2, Vector256<float> a3) = Columns(r0, r1, r2, r3);
+        (Vector256<float> b0, Vector256<float> b1, Vector256<float> b2, Vector256<float> b3) = Columns(r4, r5, r6, r7);
+        Avx.Permute2x128(a0, b0, 0x20).Store(to);
+        Avx.Permute2x128(a1, b1, 0x20).Store(to + toRow);
+        Avx.Permute2x128(a2, b2, 0x20).Store(to + 2 * toRow);
+        Avx.Permute2x128(a3, b3, 0x20).Store(to + 3 * toRow);
+        Avx.Permute2x128(a0, b0, 0x31).Store(to + 4 * toRow);
+        Avx.Permute2x128(a1, b1, 0x31).Store(to + 5 * toRow);
+        Avx.Permute2x128(a2, b2, 0x31).Store(to + 6 * toRow);
+        Avx.Permute2x128(a3, b3, 0x31).Store(to + 7 * toRow);
+    }
+
+    /// <summary>Of four rows the columns 0 to 3, each with the column four further on in its upper half.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static (Vector256<float>, Vector256<float>, Vector256<float>, Vector256<float>) Columns(Vector256<float> r0, Vector256<float> r1, Vector256<float> r2, Vector256<float> r3)
+    {
+        Vector256<double> low01 = Avx.UnpackLow(r0, r1).AsDouble(), low23 = Avx.UnpackLow(r2, r3).AsDouble();
+        Vector256<double> high01 = Avx.UnpackHigh(r0, r1).AsDouble(), high23 = Avx.UnpackHigh(r2, r3).AsDouble();
+        return (Avx.UnpackLow(low01, low23).AsSingle(), Avx.UnpackHigh(low01, low23).AsSingle(), Avx.UnpackLow(high01, high23).AsSingle(), Avx.UnpackHigh(high01, high23).AsSingle());
     }
 
     private static void Tile(float* a, nint aRow, nint aStep, float* b, nint bRow, float* c, nint cRow, int depth, bool add)

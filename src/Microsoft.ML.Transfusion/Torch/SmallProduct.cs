@@ -149,6 +149,11 @@ internal static unsafe class SmallProduct
 
     private static void TransposeTile(float* from, int fromRow, float* to, int toRow)
     {
+        if (!Avx512F.IsSupported && Avx.IsSupported)
+        {
+            HalfRegisters.Transpose(from, fromRow, to, toRow);
+            return;
+        }
         if (!Avx512F.IsSupported)
         {
             for (int row = 0; row < ILanes.Count; row++)
