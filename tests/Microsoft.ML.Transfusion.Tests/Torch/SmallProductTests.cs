@@ -1,3 +1,4 @@
+using System.Runtime.Intrinsics;
 using Microsoft.ML.Transfusion.Torch;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -64,5 +65,29 @@ public sealed class SmallProductTests
         SmallProduct.Transpose((float*)CpuKernel.Pointer(matrix), columns + Padding, (float*)CpuKernel.Pointer(result), rows + Padding, rows, columns);
         TensorAssert.Close(matrix.narrow(1, 0, columns).t(), result.narrow(1, 0, rows), 0);
         Assert.Equal(0, result.narrow(1, rows, Padding).abs().max().ToSingle());
+    }
+
+    [SkippableFact]
+    public unsafe void Half_registers_transpose_a_tile()
+    {
+        Skip.IfNot(System.Runtime.Intrinsics.X86.Avx.IsSupported, "There are no registers of 256 bits on this processor.");
+        const int Side = 16, FromRow = 24, ToRow = 32;
+        float[] from = [.. Enumerable.Range(0, Side * FromRow).Select(i => (float)i)], to = new float[Side * ToRow];
+        fixed (float* source = from, target = to)
+            HalfRegisters.Transpose(source, FromRow, target, ToRow);
+        for (int row = 0; row < Side; row++)
+            for (int column = 0; column < Side; column++)
+                Assert.Equal(from[row * FromRow + column], to[column * ToRow + row]);
+    }
+
+    [Fact]
+    public void Exponentials_of_half_registers_are_those_of_whole_ones()
+    {
+        for (float x = -87; x < 87; x += 0.37f)
+        {
+            float half = HalfRegisters.Exp(Vector256.Create(x))[3], whole = Lanes.Exp(Vector512.Create(x))[11];
+            Assert.Equal(whole, half);
+            Assert.InRange(half / Math.Exp(x), 1 - 3e-7, 1 + 3e-7);
+        }
     }
 }
