@@ -16,9 +16,10 @@ Option<int> patchSize = RunOptions.Positive(new Option<int>("--patch-size") { De
 Option<PatchEncoding> encoder = new("--encoder") { Description = "How patches come into the transformer and out of it.", DefaultValueFactory = _ => ShapesTraining.Image.PatchEncoding };
 Option<int> channels = RunOptions.Positive(new Option<int>("--unet-channels") { Description = "Channels of the U-Net at its first resolution.", DefaultValueFactory = _ => ShapesTraining.Image.UNetChannels });
 Option<int> places = RunOptions.Positive(new Option<int>("--unet-place-size") { Description = "Pixels along a side of what the U-Net takes as one place.", DefaultValueFactory = _ => ShapesTraining.Image.UNetPlaceSize });
+Option<string> transformer = new Option<string>("--transformer") { Description = "Size of the network.", DefaultValueFactory = _ => ShapesTraining.Transformers.First().Key }.AcceptOnlyFromAmong([.. ShapesTraining.Transformers.Keys]);
 Option<int> candidates = RunOptions.Positive(new Option<int>("--candidates") { Description = "Drawings of a caption, of which the model keeps the one it would sooner caption so.", DefaultValueFactory = _ => ShapesTraining.Generation.NumberOfImageCandidates });
 Option<int> count = RunOptions.Positive(new Option<int>("--count") { Description = "Pictures to export, or captions to draw by each sampler.", DefaultValueFactory = _ => 1000 });
-RootCommand command = new("Trains a Transfusion model on drawn, captioned shapes; then it captions and draws shapes it never saw.") { export, compare, evaluate, edit, patchSize, encoder, channels, places, candidates, count };
+RootCommand command = new("Trains a Transfusion model on drawn, captioned shapes; then it captions and draws shapes it never saw.") { export, compare, evaluate, edit, transformer, patchSize, encoder, channels, places, candidates, count };
 run.AddTo(command);
 command.SetAction(parsed =>
 {
@@ -33,18 +34,18 @@ command.SetAction(parsed =>
     else if (parsed.GetValue(evaluate) is { } judged)
         Evaluate(judged, settings, generation);
     else
-        TrainAndEvaluate(settings, generation, ShapesTraining.Image with { PatchSize = parsed.GetValue(patchSize), PatchEncoding = parsed.GetValue(encoder), UNetChannels = parsed.GetValue(channels), UNetPlaceSize = parsed.GetValue(places) });
+        TrainAndEvaluate(settings, generation, ShapesTraining.Transformers[parsed.GetRequiredValue(transformer)], ShapesTraining.Image with { PatchSize = parsed.GetValue(patchSize), PatchEncoding = parsed.GetValue(encoder), UNetChannels = parsed.GetValue(channels), UNetPlaceSize = parsed.GetValue(places) });
 });
 return command.Parse(args).Invoke();
 
-static void TrainAndEvaluate(RunSettings settings, GenerationOptions generation, ImageCodecConfig image)
+static void TrainAndEvaluate(RunSettings settings, GenerationOptions generation, TransformerConfig transformer, ImageCodecConfig image)
 {
     Directory.CreateDirectory(settings.Output);
     MLContext ml = settings.CreateContext();
     IDataView pictures = ml.Data.LoadFromEnumerable(CaptionedShape.Sample(ShapesTraining.NumberOfPictures, settings.Seed, heldOut: false));
 
     (TransfusionTransformer model, TrainingDisplay training) = TrainingDisplay.Run((display, interruption) =>
-        ml.Generation.Trainers.Transfusion(ShapesTraining.Options(settings, display, interruption) with { Image = image, Generation = generation }).Fit(pictures));
+        ml.Generation.Trainers.Transfusion(ShapesTraining.Options(settings, display, interruption) with { Transformer = transformer, Image = image, Generation = generation }).Fit(pictures));
     using (model)
     {
         ml.Model.Save(model, pictures.Schema, settings["shapes.zip"]);
