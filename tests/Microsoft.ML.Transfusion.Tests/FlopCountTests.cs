@@ -16,7 +16,7 @@ public sealed partial class FlopCountTests
         string path = Path.GetTempFileName();
         var start = new ProcessStartInfo("dotnet", [typeof(TrainingApp).Assembly.Location, OneStep.Option, kind, path]) { RedirectStandardOutput = true };
         start.Environment["ONEDNN_VERBOSE"] = "1";
-        start.Environment["DOTNET_EnableAVX512"] = "0";                            // this library's own kernels, which print nothing, stand back
+        start.Environment["DOTNET_EnableAVX2"] = "0";                              // this library's own kernels, which print nothing, stand back
         using Process process = Process.Start(start)!;
         string output = process.StandardOutput.ReadToEnd();
         process.WaitForExit();
