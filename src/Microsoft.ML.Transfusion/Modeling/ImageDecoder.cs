@@ -8,7 +8,7 @@ namespace Microsoft.ML.Transfusion.Modeling;
 internal sealed class ImageDecoder : nn.Module<Tensor, Tensor>
 {
     [ComponentName(Name = "conv_in")]
-    private readonly Conv2d _input;
+    private readonly ImageConvolution _input;
     [ComponentName(Name = "mid_block")]
     private readonly MidBlock _middle;
     [ComponentName(Name = "up_blocks")]
@@ -16,18 +16,18 @@ internal sealed class ImageDecoder : nn.Module<Tensor, Tensor>
     [ComponentName(Name = "conv_norm_out")]
     private readonly GroupNorm _norm;
     [ComponentName(Name = "conv_out")]
-    private readonly Conv2d _output;
+    private readonly ImageConvolution _output;
 
     public ImageDecoder(AutoencoderShape shape) : base(nameof(ImageDecoder))
     {
         int[] channels = [.. shape.BlockChannels.Reverse()];
         int[] noSkips = new int[shape.LayersPerBlock + 1];
-        _input = nn.Conv2d(shape.LatentChannels, channels[0], 3, padding: 1);
+        _input = new ImageConvolution(shape.LatentChannels, channels[0], 3, padding: 1);
         _middle = new MidBlock(shape.Blocks, channels[0], shape.Attends);
         _up = nn.ModuleList([.. channels.Select((count, level) =>
             new UpBlock(shape.Blocks, channels[Math.Max(level - 1, 0)], noSkips, count, upsamples: level < channels.Length - 1))]);
         _norm = nn.GroupNorm(shape.Groups, channels[^1], shape.Blocks.Epsilon);
-        _output = nn.Conv2d(channels[^1], shape.ImageChannels, 3, padding: 1);
+        _output = new ImageConvolution(channels[^1], shape.ImageChannels, 3, padding: 1);
         RegisterComponents();
     }
 

@@ -8,7 +8,7 @@ namespace Microsoft.ML.Transfusion.Modeling;
 internal sealed class ImageEncoder : nn.Module<Tensor, Tensor>
 {
     [ComponentName(Name = "conv_in")]
-    private readonly Conv2d _input;
+    private readonly ImageConvolution _input;
     [ComponentName(Name = "down_blocks")]
     private readonly ModuleList<DownBlock> _down;
     [ComponentName(Name = "mid_block")]
@@ -16,18 +16,18 @@ internal sealed class ImageEncoder : nn.Module<Tensor, Tensor>
     [ComponentName(Name = "conv_norm_out")]
     private readonly GroupNorm _norm;
     [ComponentName(Name = "conv_out")]
-    private readonly Conv2d _output;
+    private readonly ImageConvolution _output;
 
     /// <param name="outputChannels">Numbers at each place of the latent.</param>
     public ImageEncoder(AutoencoderShape shape, int outputChannels) : base(nameof(ImageEncoder))
     {
         IReadOnlyList<int> channels = shape.BlockChannels;
-        _input = nn.Conv2d(shape.ImageChannels, channels[0], 3, padding: 1);
+        _input = new ImageConvolution(shape.ImageChannels, channels[0], 3, padding: 1);
         _down = nn.ModuleList([.. channels.Select((count, level) =>
             new DownBlock(shape.Blocks, channels[Math.Max(level - 1, 0)], count, shape.LayersPerBlock, downsamples: level < channels.Count - 1))]);
         _middle = new MidBlock(shape.Blocks, channels[^1], shape.Attends);
         _norm = nn.GroupNorm(shape.Groups, channels[^1], shape.Blocks.Epsilon);
-        _output = nn.Conv2d(channels[^1], outputChannels, 3, padding: 1);
+        _output = new ImageConvolution(channels[^1], outputChannels, 3, padding: 1);
         RegisterComponents();
     }
 

@@ -13,9 +13,9 @@ internal sealed class KlAutoencoderNetwork : AutoencoderNetwork
     [ComponentName(Name = "decoder")]
     private readonly ImageDecoder _decoder;
     [ComponentName(Name = "quant_conv")]
-    private readonly Conv2d? _afterEncoder;
+    private readonly ImageConvolution? _afterEncoder;
     [ComponentName(Name = "post_quant_conv")]
-    private readonly Conv2d? _beforeDecoder;
+    private readonly ImageConvolution? _beforeDecoder;
 
     /// <param name="convolvesMoments">Whether a 1×1 convolution follows the encoder; newer autoencoders have none.</param>
     /// <param name="convolvesLatents">Whether one comes before the decoder.</param>
@@ -24,9 +24,9 @@ internal sealed class KlAutoencoderNetwork : AutoencoderNetwork
         int moments = 2 * shape.LatentChannels;
         (_encoder, _decoder) = (new ImageEncoder(shape, moments), new ImageDecoder(shape));
         if (convolvesMoments)
-            _afterEncoder = nn.Conv2d(moments, moments, 1);
+            _afterEncoder = new ImageConvolution(moments, moments, 1);
         if (convolvesLatents)
-            _beforeDecoder = nn.Conv2d(shape.LatentChannels, shape.LatentChannels, 1);
+            _beforeDecoder = new ImageConvolution(shape.LatentChannels, shape.LatentChannels, 1);
         RegisterComponents();
     }
 

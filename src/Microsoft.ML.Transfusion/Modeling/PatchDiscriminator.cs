@@ -17,9 +17,9 @@ internal sealed class PatchDiscriminator : nn.Module<Tensor, Tensor>
     public PatchDiscriminator(int channels, Generator generator) : base(nameof(PatchDiscriminator))
     {
         _layers = nn.Sequential(
-            nn.Conv2d(3, channels, 4, stride: 2, padding: 1), nn.LeakyReLU(Leak),
-            nn.Conv2d(channels, 2 * channels, 4, stride: 2, padding: 1), nn.GroupNorm(Groups, 2 * channels), nn.LeakyReLU(Leak),
-            nn.Conv2d(2 * channels, 1, 4, padding: 1));
+            new ImageConvolution(3, channels, 4, stride: 2, padding: 1), nn.LeakyReLU(Leak),
+            new ImageConvolution(channels, 2 * channels, 4, stride: 2, padding: 1), nn.GroupNorm(Groups, 2 * channels), nn.LeakyReLU(Leak),
+            new ImageConvolution(2 * channels, 1, 4, padding: 1));
         RegisterComponents();
         ConvolutionalWeights.Initialize(this, generator);
     }

@@ -37,7 +37,7 @@ internal sealed partial class PerceptualNetwork : nn.Module
         {
             if (level > 0)
                 layers.Add(nn.MaxPool2d(2));
-            layers.AddRange([nn.Conv2d(level == 0 ? 3 : channels[level - 1], channels[level], 3, padding: 1), nn.ReLU()]);
+            layers.AddRange([new ImageConvolution(level == 0 ? 3 : channels[level - 1], channels[level], 3, padding: 1), nn.ReLU()]);
         }
         var network = new PerceptualNetwork(layers.Select((layer, at) => ($"{at}", layer)));
         ConvolutionalWeights.Initialize(network, generator);
@@ -65,11 +65,11 @@ internal sealed partial class PerceptualNetwork : nn.Module
                 throw new FormatException($"{path}: 'features.{place}.weight' is [{string.Join(", ", weight.shape)}]; [any, {channels}, 3, 3] is expected there, one ReLU and at most one pooling after the last.");
             if (gap == 3)
                 layers.Add(($"{place - 1}", nn.MaxPool2d(2)));
-            Conv2d convolution = nn.Conv2d(channels, weight.shape[0], 3, padding: 1);
-            convolution.weight!.copy_(weight);
+            var convolution = new ImageConvolution(channels, weight.shape[0], 3, padding: 1);
+            convolution.Weight.copy_(weight);
             if (!file.TryGetEntry($"features.{place}.bias", out SafeTensorsEntry? bias) || !bias.Shape.SequenceEqual([weight.shape[0]]))
                 throw new FormatException($"{path} lacks 'features.{place}.bias' [{weight.shape[0]}].");
-            convolution.bias!.copy_(file.Read(bias.Name));
+            convolution.Bias.copy_(file.Read(bias.Name));
             layers.AddRange([($"{place}", convolution), ($"{place + 1}", nn.ReLU())]);
             channels = weight.shape[0];
         }

@@ -22,15 +22,15 @@ internal sealed class ResnetBlock : nn.Module
     [ComponentName(Name = "norm1")]
     private readonly GroupNorm _firstNorm;
     [ComponentName(Name = "conv1")]
-    private readonly Conv2d _first;
+    private readonly ImageConvolution _first;
     [ComponentName(Name = "time_emb_proj")]
     private readonly Linear? _time;
     [ComponentName(Name = "norm2")]
     private readonly GroupNorm _secondNorm;
     [ComponentName(Name = "conv2")]
-    private readonly Conv2d _second;
+    private readonly ImageConvolution _second;
     [ComponentName(Name = "conv_shortcut")]
-    private readonly Conv2d? _shortcut;
+    private readonly ImageConvolution? _shortcut;
     private readonly TimestepNorm _timestepNorm;
 
     /// <param name="timeSize">Values of the timestep embedding; null: the block knows no time.</param>
@@ -39,13 +39,13 @@ internal sealed class ResnetBlock : nn.Module
     {
         _timestepNorm = timestepNorm;
         _firstNorm = nn.GroupNorm(groups, inputChannels, epsilon);
-        _first = nn.Conv2d(inputChannels, outputChannels, 3, padding: 1);
+        _first = new ImageConvolution(inputChannels, outputChannels, 3, padding: 1);
         if (timeSize is { } size)
             _time = nn.Linear(size, timestepNorm == TimestepNorm.ScaleShift ? 2 * outputChannels : outputChannels);
         _secondNorm = nn.GroupNorm(groups, outputChannels, epsilon);
-        _second = nn.Conv2d(outputChannels, outputChannels, 3, padding: 1);
+        _second = new ImageConvolution(outputChannels, outputChannels, 3, padding: 1);
         if (inputChannels != outputChannels)
-            _shortcut = nn.Conv2d(inputChannels, outputChannels, 1);
+            _shortcut = new ImageConvolution(inputChannels, outputChannels, 1);
         RegisterComponents();
     }
 

@@ -10,14 +10,14 @@ namespace Microsoft.ML.Transfusion.Modeling;
 internal sealed class Downsample : nn.Module<Tensor, Tensor>
 {
     [ComponentName(Name = "conv")]
-    private readonly Conv2d _convolution;
+    private readonly ImageConvolution _convolution;
     private readonly bool _isAsymmetric;
 
     /// <param name="isAsymmetric">Whether zeros are added at the right and the bottom alone, as autoencoders do, instead of on all sides.</param>
     public Downsample(int channels, bool isAsymmetric = false) : base(nameof(Downsample))
     {
         _isAsymmetric = isAsymmetric;
-        _convolution = nn.Conv2d(channels, channels, 3, stride: 2, padding: isAsymmetric ? 0 : 1);
+        _convolution = new ImageConvolution(channels, channels, 3, stride: 2, padding: isAsymmetric ? 0 : 1);
         RegisterComponents();
     }
 
@@ -32,11 +32,11 @@ internal sealed class Downsample : nn.Module<Tensor, Tensor>
 internal sealed class Upsample : nn.Module<Tensor, Tensor>
 {
     [ComponentName(Name = "conv")]
-    private readonly Conv2d _convolution;
+    private readonly ImageConvolution _convolution;
 
     public Upsample(int channels) : base(nameof(Upsample))
     {
-        _convolution = nn.Conv2d(channels, channels, 3, padding: 1);
+        _convolution = new ImageConvolution(channels, channels, 3, padding: 1);
         RegisterComponents();
     }
 

@@ -43,7 +43,7 @@ internal sealed class UNetPatchEncoder : nn.Module
     [ComponentName(Name = "time")]
     private readonly TimestepEmbedding _time;
     [ComponentName(Name = "conv_in")]
-    private readonly Conv2d _input;
+    private readonly ImageConvolution _input;
     [ComponentName(Name = "down_blocks")]
     private readonly ModuleList<DownBlock> _down;
     [ComponentName(Name = "proj")]
@@ -55,7 +55,7 @@ internal sealed class UNetPatchEncoder : nn.Module
         (_layers, _placeSize) = (shape.Layers, shape.PlaceSize);
         IReadOnlyList<int> channels = shape.Channels;
         _time = new TimestepEmbedding(shape.TimeSize, shape.TimeSize);
-        _input = nn.Conv2d(shape.PlaceValues, channels[0], 3, padding: 1);
+        _input = new ImageConvolution(shape.PlaceValues, channels[0], 3, padding: 1);
         _down = nn.ModuleList([.. channels.Select((count, level) =>
             new DownBlock(shape.Blocks, channels[Math.Max(level - 1, 0)], count, shape.Layers, downsamples: level < channels.Count - 1))]);
         _projection = nn.Linear(channels[^1], shape.HiddenSize);
@@ -65,7 +65,7 @@ internal sealed class UNetPatchEncoder : nn.Module
     /// <summary>Latents [N, C, H, W] at timesteps [N] → patch vectors [N, P, D], in raster order, and what <see cref="UNetPatchDecoder"/> wants.</summary>
     public (Tensor Patches, UNetPass Pass) Forward(Tensor latents, Tensor timesteps)
     {
-        Tensor time = _time.forward(timesteps), hidden = _input.forward(nn.functional.pixel_unshuffle(latents.to(_input.weight.dtype), _placeSize));
+        Tensor time = _time.forward(timesteps), hidden = _input.forward(nn.functional.pixel_unshuffle(latents.to(_input.Weight.dtype), _placeSize));
         List<Tensor> skips = [];
         foreach (DownBlock block in _down)
         {
@@ -86,7 +86,7 @@ internal sealed class UNetPatchDecoder : nn.Module
     [ComponentName(Name = "norm")]
     private readonly GroupNorm _norm;
     [ComponentName(Name = "conv_out")]
-    private readonly Conv2d _output;
+    private readonly ImageConvolution _output;
     private readonly UNetPatchShape _shape;
 
     public UNetPatchDecoder(UNetPatchShape shape) : base(nameof(UNetPatchDecoder))
@@ -98,7 +98,7 @@ internal sealed class UNetPatchDecoder : nn.Module
         _up = nn.ModuleList([.. Enumerable.Range(0, channels.Count).Select(step => last - step).Select(level => new UpBlock(
             shape.Blocks, channels[level], [.. Enumerable.Repeat(channels[level], shape.Layers)], channels[Math.Max(level - 1, 0)], upsamples: level > 0))]);
         _norm = nn.GroupNorm(shape.Blocks.Groups, channels[0], shape.Blocks.Epsilon);
-        _output = nn.Conv2d(channels[0], shape.PlaceValues, 3, padding: 1);
+        _output = new ImageConvolution(channels[0], shape.PlaceValues, 3, padding: 1);
         RegisterComponents();
     }
 

@@ -12,11 +12,11 @@ internal sealed class VqAutoencoderNetwork : AutoencoderNetwork
     [ComponentName(Name = "decoder")]
     private readonly ImageDecoder _decoder;
     [ComponentName(Name = "quant_conv")]
-    private readonly Conv2d _beforeQuantizer;
+    private readonly ImageConvolution _beforeQuantizer;
     [ComponentName(Name = "quantize")]
     private readonly VectorQuantizer _quantizer;
     [ComponentName(Name = "post_quant_conv")]
-    private readonly Conv2d _afterQuantizer;
+    private readonly ImageConvolution _afterQuantizer;
 
     /// <param name="codes">Vectors in the codebook.</param>
     /// <param name="codeSize">Values of each.</param>
@@ -24,9 +24,9 @@ internal sealed class VqAutoencoderNetwork : AutoencoderNetwork
     public VqAutoencoderNetwork(AutoencoderShape shape, int codes, int codeSize, bool weighsCodebook = false) : base(shape, codeSize, nameof(VqAutoencoderNetwork))
     {
         (_encoder, _decoder) = (new ImageEncoder(shape, shape.LatentChannels), new ImageDecoder(shape));
-        _beforeQuantizer = nn.Conv2d(shape.LatentChannels, codeSize, 1);
+        _beforeQuantizer = new ImageConvolution(shape.LatentChannels, codeSize, 1);
         _quantizer = new VectorQuantizer(codes, codeSize, weighsCodebook: weighsCodebook);
-        _afterQuantizer = nn.Conv2d(codeSize, shape.LatentChannels, 1);
+        _afterQuantizer = new ImageConvolution(codeSize, shape.LatentChannels, 1);
         RegisterComponents();
     }
 

@@ -128,7 +128,7 @@ public sealed class UNetBlocksGoldenTests : IDisposable
     private sealed class WholeUNet : nn.Module
     {
         [ComponentName(Name = "conv_in")]
-        private readonly Conv2d _input;
+        private readonly ImageConvolution _input;
         [ComponentName(Name = "time_embedding")]
         private readonly TimestepEmbedding _time;
         [ComponentName(Name = "down_blocks")]
@@ -140,7 +140,7 @@ public sealed class UNetBlocksGoldenTests : IDisposable
         [ComponentName(Name = "conv_norm_out")]
         private readonly GroupNorm _norm;
         [ComponentName(Name = "conv_out")]
-        private readonly Conv2d _output;
+        private readonly ImageConvolution _output;
 
         public WholeUNet(JsonElement config) : base(nameof(WholeUNet))
         {
@@ -148,14 +148,14 @@ public sealed class UNetBlocksGoldenTests : IDisposable
             int first = channels[0], groups = config.GetProperty("norm_num_groups").GetInt32();
             var settings = new UNetBlockSettings(4 * first, groups, config.GetProperty("attention_head_dim").GetInt32());
             bool[] attends = [.. config.GetProperty("down_block_types").EnumerateArray().Select(element => element.GetString() == "AttnDownBlock2D")];
-            _input = nn.Conv2d(config.GetProperty("in_channels").GetInt32(), first, 3, padding: 1);
+            _input = new ImageConvolution(config.GetProperty("in_channels").GetInt32(), first, 3, padding: 1);
             _time = new TimestepEmbedding(4 * first, 4 * first, first);
             _down = nn.ModuleList([.. channels.Select((count, at) => new DownBlock(settings, at == 0 ? first : channels[at - 1], count, 1, downsamples: at < channels.Length - 1, attends[at]))]);
             _middle = new MidBlock(settings, channels[^1]);
             _up = nn.ModuleList([.. channels.Select((_, at) => channels.Length - 1 - at).Select(level => new UpBlock(settings, channels[Math.Min(level + 1, channels.Length - 1)],
                 [channels[level], channels[Math.Max(level - 1, 0)]], channels[level], upsamples: level > 0, attends[level]))]);
             _norm = nn.GroupNorm(groups, first, 1e-5);
-            _output = nn.Conv2d(first, config.GetProperty("out_channels").GetInt32(), 3, padding: 1);
+            _output = new ImageConvolution(first, config.GetProperty("out_channels").GetInt32(), 3, padding: 1);
             RegisterComponents();
         }
 

@@ -1,0 +1,41 @@
+// Whether oneDNN's convolutions can be trusted. On some virtual machines oneDNN 3.7 (libtorch 2.10) arranges weights in another order of loops than it fills up
+// with zeros, so that numbers of channels that do not fill a block give wrong gradients and wrong results.
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.Transfusion.Torch;
+
+internal static class OneDnn
+{
+    private const double Tolerance = 1e-3;                  // the sums are of the order of 10, and were off by as much
+    private static readonly Lazy<bool> IncompleteBlocks = new(ConvolvesIncompleteBlocks);
+
+    /// <summary>Whether any number of channels comes out right here; tried once.</summary>
+    public static bool TakesAnyChannels => IncompleteBlocks.Value;
+
+    /// <summary>The convolution of images [N, C, H, W], with as many channels of zeros beside C and C' as fill oneDNN's blocks.</summary>
+    public static Tensor ConvolveInBlocks(Tensor images, Tensor weight, Tensor bias, long stride, long padding)
+    {
+        using var scope = NewDisposeScope();
+        long outputs = weight.shape[0], inputs = weight.shape[1];
+        long moreOutputs = Missing(outputs, 16), moreInputs = Missing(inputs, inputs <= 16 ? 16 : 32);
+        if (moreInputs > 0)
+            images = nn.functional.pad(images, [0, 0, 0, 0, 0, moreInputs]);
+        if (moreInputs + moreOutputs > 0)
+            weight = nn.functional.pad(weight, [0, 0, 0, 0, 0, moreInputs, 0, moreOutputs]);
+        if (moreOutputs > 0)
+            bias = nn.functional.pad(bias, [0, moreOutputs]);
+        return nn.functional.conv2d(images, weight, bias, strides: [stride, stride], padding: [padding, padding]).narrow(1, 0, outputs).MoveToOuterDisposeScope();
+    }
+
+    private static long Missing(long channels, long block) => (block - channels % block) % block;
+
+    private static bool ConvolvesIncompleteBlocks()
+    {
+        using var noGradient = no_grad();
+        using var scope = NewDisposeScope();
+        // 24 channels are a block of 16 and half a one. 64-bit numbers do not go to oneDNN.
+        Tensor images = arange(2 * 24 * 8 * 8, dtype: ScalarType.Float64).sin().reshape(2, 24, 8, 8), weight = arange(16 * 24 * 3 * 3, dtype: ScalarType.Float64).cos().reshape(16, 24, 3, 3);
+        Tensor expected = nn.functional.conv2d(images, weight), actual = nn.functional.conv2d(images.to(ScalarType.Float32), weight.to(ScalarType.Float32));
+        return (actual.to(ScalarType.Float64) - expected).abs().max().item<double>() < Tolerance;
+    }
+}
