@@ -85,8 +85,6 @@ internal static class Editing
         {
             ColumnNames = EditedShape.Columns,
             Generation = Generation,
-            Image = ShapesTraining.Image with { PatchSize = 4, PatchEncoding = PatchEncoding.Linear },                     // measured with these; larger patches and batches were not tried
-            Optimizer = OptimizerConfig.Minutes,
             // What is edited or described is always clean: only edited pictures and drawings are learned to be drawn.
             Diffusion = DiffusionConfig.Minutes with { ImageFirstMaxTimestep = 0, ImageFirstShare = 0 },
         };

@@ -18,6 +18,8 @@ internal sealed unsafe class PackedMatrix : IDisposable
     private readonly float* _panels;                        // [panels][inputs][32]
     private readonly float* _bias;                          // [stride], or null
     private readonly int _inputs;
+    [ThreadStatic]
+    private static float[]? _rest;                          // rows that fill no tile
 
     /// <param name="weight">[outputs, inputs], as linear layers have it, of any number format.</param>
     /// <param name="bias">[outputs]; null: there is none.</param>
@@ -50,16 +52,10 @@ internal sealed unsafe class PackedMatrix : IDisposable
     /// <param name="y">Rows of <see cref="Stride"/> numbers.</param>
     public void Multiply(float* x, int xRow, float* y, int rows, bool add = false)
     {
-        int whole = rows / SmallProduct.TileRows * SmallProduct.TileRows, few = (rows - whole) / FewRows * FewRows;
-        for (int panel = 0; whole + few > 0 && panel < Stride / PanelColumns; panel++)
-        {
-            float* results = y + panel * PanelColumns;
-            SmallProduct.Multiply(x, xRow, 1, Panel(panel), PanelColumns, results, Stride, whole, PanelColumns, _inputs, add);
-            if (few > 0)
-                MultiplyFew(x + (nint)whole * xRow, xRow, Panel(panel), results + (nint)whole * Stride, add);
-        }
-        for (int row = whole + few; row < rows; row++)
-            MultiplyOne(x + (nint)row * xRow, y + (nint)row * Stride, add);
+        if (rows == 1)
+            MultiplyOne(x, y, add);
+        else
+            MultiplyPanels(x, xRow, y, rows, add);
         if (_bias != null)
             AddBias(y, rows);
     }
@@ -86,11 +82,34 @@ internal sealed unsafe class PackedMatrix : IDisposable
                 (Vector512.Load(y + i) + Vector512.Load(_bias + i)).Store(y + i);
     }
 
-    private void MultiplyFew(float* x, nint xRow, float* panel, float* y, bool add)
+    /// <summary>Rows that fill no tile are copied into one, whose other rows are computed for nothing: so the weights are read once.</summary>
+    private void MultiplyPanels(float* x, int xRow, float* y, int rows, bool add)
+    {
+        int whole = rows / SmallProduct.TileRows * SmallProduct.TileRows, left = rows - whole;
+        if (_rest is null || _rest.Length < SmallProduct.TileRows * _inputs)
+            _rest = GC.AllocateArray<float>(SmallProduct.TileRows * _inputs, pinned: true);
+        for (int row = 0; row < left; row++)
+            new Span<float>(x + (nint)(whole + row) * xRow, _inputs).CopyTo(_rest.AsSpan(row * _inputs));
+        float* sums = stackalloc float[SmallProduct.TileRows * PanelColumns];
+        fixed (float* rest = _rest)
+            for (int panel = 0; panel < Stride / PanelColumns; panel++)
+            {
+                float* results = y + panel * PanelColumns;
+                SmallProduct.Multiply(x, xRow, 1, Panel(panel), PanelColumns, results, Stride, whole, PanelColumns, _inputs, add);
+                if (left > FewRows)
+                    SmallProduct.Multiply(rest, _inputs, 1, Panel(panel), PanelColumns, sums, PanelColumns, SmallProduct.TileRows, PanelColumns, _inputs, add: false);
+                else if (left > 0)
+                    MultiplyFew(rest, _inputs, Panel(panel), sums);
+                for (int row = 0; row < left; row++)
+                    Store(results + (nint)(whole + row) * Stride, Vector512.Load(sums + row * PanelColumns), Vector512.Load(sums + row * PanelColumns + ILanes.Count), add);
+            }
+    }
+
+    private void MultiplyFew(float* x, nint xRow, float* panel, float* sums)
     {
         if (HalfRegisters.AreAll)
         {
-            HalfRegisters.Multiply(x, xRow, 1, panel, PanelColumns, y, Stride, FewRows, PanelColumns, _inputs, add);
+            HalfRegisters.Multiply(x, xRow, 1, panel, PanelColumns, sums, PanelColumns, FewRows, PanelColumns, _inputs, add: false);
             return;
         }
         Vector512<float> a0 = default, a1 = default, b0 = default, b1 = default, c0 = default, c1 = default, d0 = default, d1 = default;
@@ -102,10 +121,10 @@ internal sealed unsafe class PackedMatrix : IDisposable
             AddProducts(ref c0, ref c1, x[2 * xRow + k], left, right);
             AddProducts(ref d0, ref d1, x[3 * xRow + k], left, right);
         }
-        Store(y, a0, a1, add);
-        Store(y + Stride, b0, b1, add);
-        Store(y + 2 * Stride, c0, c1, add);
-        Store(y + 3 * Stride, d0, d1, add);
+        Store(sums, a0, a1, add: false);
+        Store(sums + PanelColumns, b0, b1, add: false);
+        Store(sums + 2 * PanelColumns, c0, c1, add: false);
+        Store(sums + 3 * PanelColumns, d0, d1, add: false);
     }
 
     /// <summary>Four panels at once, where there are as many: eight sums, because one sum waits for itself.</summary>
