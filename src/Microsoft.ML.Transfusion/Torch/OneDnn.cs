@@ -1,10 +1,11 @@
 // Whether oneDNN's convolutions can be trusted. On some virtual machines oneDNN 3.7 (libtorch 2.10) arranges weights in another order of loops than it fills up
 // with zeros, so that numbers of channels that do not fill a block give wrong gradients and wrong results.
+using System.Runtime.InteropServices;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.Transfusion.Torch;
 
-internal static class OneDnn
+internal static unsafe class OneDnn
 {
     private const double Tolerance = 1e-3;                  // the sums are of the order of 10, and were off by as much
     private static readonly Lazy<bool> IncompleteBlocks = new(ConvolvesIncompleteBlocks);
@@ -36,7 +37,18 @@ internal static class OneDnn
         // 24 channels are a block of 16 and half a one. 64-bit numbers do not go to oneDNN.
         Tensor images = Some([2, 24, 8, 8]), weight = Some([16, 24, 3, 3]);
         Tensor expected = nn.functional.conv2d(images, weight), actual = nn.functional.conv2d(images.to(ScalarType.Float32), weight.to(ScalarType.Float32));
-        return (actual.to(ScalarType.Float64) - expected).abs().max().item<double>() < Tolerance;
+        bool isRight = (actual.to(ScalarType.Float64) - expected).abs().max().item<double>() < Tolerance;
+        if (!isRight)
+            DoWithoutNnPack();
+        return isRight;
+    }
+
+    /// <summary>Without the processor's caches NNPACK, which libtorch asks for small convolutions, refuses too, and prints a warning at every one.</summary>
+    private static void DoWithoutNnPack()
+    {
+        if (NativeLibrary.TryLoad("libtorch_cpu.so", out nint torch) && NativeLibrary.TryGetExport(torch, "_ZN2at13globalContextEv", out nint context)
+            && NativeLibrary.TryGetExport(torch, "_ZN2at7Context20setUserEnabledNNPACKEb", out nint enable))
+            ((delegate* unmanaged<nint, byte, void>)enable)(((delegate* unmanaged<nint>)context)(), 0);
     }
 
     private static Tensor Some(long[] shape) => tensor([.. Enumerable.Range(0, (int)shape.Aggregate((product, size) => product * size)).Select(at => Math.Sin(at))], shape);
