@@ -17,7 +17,9 @@ public sealed class AutoencoderGoldenTests : IDisposable
 
     [SkippableTheory]
     [InlineData("kl_vae_2block")]
+    [InlineData(GoldenFile.Second + "kl_vae_2block")]
     [InlineData("kl_vae_4block")]
+    [InlineData(GoldenFile.Second + "kl_vae_4block")]
     public void Kl_autoencoder(string name)
     {
         GoldenFile weights = GoldenFile.Open($"{name}_weights"), io = GoldenFile.Open($"{name}_io");
@@ -45,10 +47,12 @@ public sealed class AutoencoderGoldenTests : IDisposable
         }
     }
 
-    [SkippableFact]
-    public void Vq_autoencoder()
+    [SkippableTheory]
+    [InlineData("")]
+    [InlineData(GoldenFile.Second)]
+    public void Vq_autoencoder(string set)
     {
-        GoldenFile weights = GoldenFile.Open("vq_model_weights"), io = GoldenFile.Open("vq_model_io");
+        GoldenFile weights = GoldenFile.Open(set + "vq_model_weights"), io = GoldenFile.Open(set + "vq_model_io");
         using var network = new VqAutoencoderNetwork(Shape(weights), Int(weights, "num_vq_embeddings"), Int(weights, "vq_embed_dim"), weighsCodebook: true);     // its recorded gradients say so, whatever its note says
         UNetBlocksGoldenTests.Load(network, weights.Tensors, prefix: "");
 
@@ -67,7 +71,9 @@ public sealed class AutoencoderGoldenTests : IDisposable
 
     [SkippableTheory]
     [InlineData("vq_taming_legacy_false")]
+    [InlineData(GoldenFile.Second + "vq_taming_legacy_false")]
     [InlineData("vq_taming_legacy_true")]
+    [InlineData(GoldenFile.Second + "vq_taming_legacy_true")]
     public void Quantizer_of_taming_transformers(string name)
     {
         GoldenFile golden = GoldenFile.Open(name);

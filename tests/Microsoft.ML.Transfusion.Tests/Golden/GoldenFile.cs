@@ -11,6 +11,9 @@ internal sealed class GoldenFile
 {
     public const string Category = "Golden";
 
+    /// <summary>Before a name: a recording of the same originals with other seeds and sizes, which the repository carries beside the first.</summary>
+    public const string Second = "second/";
+
     private const string Variable = "TRANSFUSION_FIXTURES";
 
     /// <summary>The recordings that the repository carries.</summary>
@@ -35,8 +38,10 @@ internal sealed class GoldenFile
     /// <summary>Reads a recording into the current dispose scope; skips the test where the folder has none of that name.</summary>
     public static GoldenFile Open(string name)
     {
-        string json = PathOf(name + ".json");
-        return Read(Path.GetDirectoryName(json)!, name);
+        if (name.StartsWith(Second, StringComparison.Ordinal))
+            return OpenCarried(name);
+        PathOf(name + ".json");
+        return Read(Folder, name);
     }
 
     /// <summary>Reads a recording that only the repository has.</summary>

@@ -18,8 +18,11 @@ public sealed class UNetBlocksGoldenTests : IDisposable
 
     [SkippableTheory]
     [InlineData("resnet_block")]
+    [InlineData(GoldenFile.Second + "resnet_block")]
     [InlineData("resnet_block_scale_shift")]
+    [InlineData(GoldenFile.Second + "resnet_block_scale_shift")]
     [InlineData("resnet_block_notemb")]
+    [InlineData(GoldenFile.Second + "resnet_block_notemb")]
     public void Residual_block(string name)
     {
         GoldenFile golden = GoldenFile.Open(name);
@@ -30,60 +33,74 @@ public sealed class UNetBlocksGoldenTests : IDisposable
         Check(golden, block, inputs => [block.Forward(inputs["x"], inputs.GetValueOrDefault("temb"))]);
     }
 
-    [SkippableFact]
-    public void Block_of_the_way_down()
+    [SkippableTheory]
+    [InlineData("")]
+    [InlineData(GoldenFile.Second)]
+    public void Block_of_the_way_down(string set)
     {
-        GoldenFile golden = GoldenFile.Open("down_block");
+        GoldenFile golden = GoldenFile.Open(set + "down_block");
         var block = new DownBlock(Settings(golden), Int(golden, "in_channels"), Int(golden, "out_channels"), Int(golden, "num_layers"), downsamples: true);
         Check(golden, block, inputs => Outputs(block.Forward(inputs["x"], inputs["temb"])));
     }
 
-    [SkippableFact]
-    public void Block_of_the_way_down_with_attention()
+    [SkippableTheory]
+    [InlineData("")]
+    [InlineData(GoldenFile.Second)]
+    public void Block_of_the_way_down_with_attention(string set)
     {
-        GoldenFile golden = GoldenFile.Open("attn_down_block");
+        GoldenFile golden = GoldenFile.Open(set + "attn_down_block");
         var block = new DownBlock(Settings(golden), Int(golden, "in_channels"), Int(golden, "out_channels"), Int(golden, "num_layers"), downsamples: true, attends: true);
         Check(golden, block, inputs => Outputs(block.Forward(inputs["x"], inputs["temb"])));
     }
 
-    [SkippableFact]
-    public void Block_in_the_middle()
+    [SkippableTheory]
+    [InlineData("")]
+    [InlineData(GoldenFile.Second)]
+    public void Block_in_the_middle(string set)
     {
-        GoldenFile golden = GoldenFile.Open("mid_block");
+        GoldenFile golden = GoldenFile.Open(set + "mid_block");
         var block = new MidBlock(Settings(golden), Int(golden, "in_channels"));
         Check(golden, block, inputs => [block.Forward(inputs["x"], inputs["temb"])]);
     }
 
-    [SkippableFact]
-    public void Block_of_the_way_up()
+    [SkippableTheory]
+    [InlineData("")]
+    [InlineData(GoldenFile.Second)]
+    public void Block_of_the_way_up(string set)
     {
-        GoldenFile golden = GoldenFile.Open("up_block");
+        GoldenFile golden = GoldenFile.Open(set + "up_block");
         int last = Int(golden, "in_channels"), output = Int(golden, "out_channels"), layers = Int(golden, "num_layers");
         int[] skips = [.. Enumerable.Range(0, layers).Select(layer => layer == layers - 1 ? last : output)];
         var block = new UpBlock(Settings(golden), Int(golden, "prev_output_channel"), skips, output, upsamples: true);
         Check(golden, block, inputs => [block.Forward(inputs["x"], new Stack<Tensor>([inputs["skip0"], inputs["skip1"]]), inputs["temb"])]);
     }
 
-    [SkippableFact]
-    public void Halving_with_zeros_at_the_right_and_the_bottom()
+    [SkippableTheory]
+    [InlineData("")]
+    [InlineData(GoldenFile.Second)]
+    public void Halving_with_zeros_at_the_right_and_the_bottom(string set)
     {
-        GoldenFile golden = GoldenFile.Open("downsample_asym");
+        GoldenFile golden = GoldenFile.Open(set + "downsample_asym");
         var block = new Downsample(Int(golden, "channels"), isAsymmetric: true);
         Check(golden, block, inputs => [block.forward(inputs["x"])]);
     }
 
-    [SkippableFact]
-    public void Doubling()
+    [SkippableTheory]
+    [InlineData("")]
+    [InlineData(GoldenFile.Second)]
+    public void Doubling(string set)
     {
-        GoldenFile golden = GoldenFile.Open("upsample");
+        GoldenFile golden = GoldenFile.Open(set + "upsample");
         var block = new Microsoft.ML.Transfusion.Modeling.Upsample(Int(golden, "channels"));
         Check(golden, block, inputs => [block.forward(inputs["x"])]);
     }
 
-    [SkippableFact]
-    public void Blocks_put_together_are_a_whole_network()
+    [SkippableTheory]
+    [InlineData("")]
+    [InlineData(GoldenFile.Second)]
+    public void Blocks_put_together_are_a_whole_network(string set)
     {
-        GoldenFile golden = GoldenFile.Open("unet2d_weights"), io = GoldenFile.Open("unet2d_io");
+        GoldenFile golden = GoldenFile.Open(set + "unet2d_weights"), io = GoldenFile.Open(set + "unet2d_io");
         using var network = new WholeUNet(golden.Config);
         Load(network, golden.Tensors, prefix: "");
         io.Check("out", network.Forward(io["x"], io["t"]), Tolerance);
