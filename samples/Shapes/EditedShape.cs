@@ -8,7 +8,7 @@ namespace Shapes;
 /// <summary>An edit: source, instruction, edited picture. Or a drawing: instruction and picture, and in some rows what the picture shows.</summary>
 public sealed class EditedShape
 {
-    private const double EditShare = 0.65;
+    private const double EditShare = 0.5;
     private const double DescriptionShare = 0.2;            // of the drawings; the others teach drawing at all noise levels
 
     [ImageType(Renderer.Side, Renderer.Side)]

@@ -29,6 +29,9 @@ internal sealed class GenerationRow : IDisposable
     /// <summary>Null before the prompt is read.</summary>
     public RowCache? Cache { get; set; }
 
+    /// <summary>The prompt, where this row was the one to read it: its fingerprint, its positions, and what followed.</summary>
+    public (UInt128 Fingerprint, int Length, float[] Logits)? Prompt { get; set; }
+
     /// <summary>The positions to read next; empty while an image is denoised.</summary>
     public IReadOnlyList<PassPart> Next { get; set; } = [];
 

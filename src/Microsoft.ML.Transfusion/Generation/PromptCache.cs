@@ -24,12 +24,17 @@ internal sealed class PromptCache(long maxBytes) : IDisposable
         return null;
     }
 
-    /// <summary>Keeps a copy of a row that has read the prompt and nothing else.</summary>
+    /// <summary>Takes over a row that has read the prompt and nothing else; without the room it had for more, where that is most of it.</summary>
     public void Add(UInt128 prompt, RowCache read, float[] logits)
     {
-        RowCache copy = read.Clone(read.Length);
-        _recent.AddFirst((prompt, copy, logits));
-        _bytes += copy.Bytes;
+        if (read.Capacity > 2 * read.Length)
+        {
+            RowCache compact = read.Clone(read.Length);
+            read.Dispose();
+            read = compact;
+        }
+        _recent.AddFirst((prompt, read, logits));
+        _bytes += read.Bytes;
         for (; _bytes > maxBytes; _recent.RemoveLast())
         {
             _bytes -= _recent.Last!.Value.Cache.Bytes;

@@ -61,7 +61,10 @@ internal sealed class SequenceGenerator(IInferenceNetwork network, TransfusionCo
             images.Dispose();
         _images.RemoveAll(images => images.HasEnded);
         foreach (GenerationRow row in _rows.Where(row => row.HasEnded))
+        {
+            Keep(row);
             row.Dispose();
+        }
         _rows.RemoveAll(row => row.HasEnded);
     }
 
@@ -96,7 +99,7 @@ internal sealed class SequenceGenerator(IInferenceNetwork network, TransfusionCo
         {
             (GenerationRow[] rows, RowPass pass) = (reading.Rows, reading.Pass);
             if (reading is { IsKnown: false, Prompt: { } prompt })
-                _prompts.Add(prompt, pass.Cache, pass.Result);
+                rows[0].Prompt = (prompt, pass.Cache.Length, pass.Result);
             foreach (GenerationRow row in rows.Skip(1))
                 row.Cache = pass.Cache.Clone(row.Capacity(pass.Cache.Length));
             beginning = [.. beginning, .. rows.Where(row => !Continue(row, pass.Result))];
@@ -104,20 +107,21 @@ internal sealed class SequenceGenerator(IInferenceNetwork network, TransfusionCo
         BeginImages(beginning);
     }
 
-    /// <summary>Rows whose prompts are read in this step, those of one prompt together. A single prompt keeps one thread busy, so it waits a few steps for another while there are rows that go on.</summary>
+    /// <summary>Rows whose prompts are read in this step, those of one prompt together. While there are rows that go on, prompts that would keep some threads busy and leave others without wait a few steps for more.</summary>
     private IGrouping<UInt128, GenerationRow>[] Unread(GenerationRow[] alive)
     {
         IGrouping<UInt128, GenerationRow>[] prompts = [.. alive.Where(row => row.Cache is null).GroupBy(row => Fingerprint(row.Request))];
-        bool waits = prompts.Length > 0 && prompts.Length < network.Threads && alive.Any(row => row.Cache is not null) && _postponed < MaxPostponed;
+        int odd = prompts.Length % network.Threads;
+        bool waits = odd > 0 && _postponed < MaxPostponed && alive.Any(row => row.Cache is not null);
         _postponed = waits ? _postponed + 1 : 0;
-        return waits ? [] : prompts;
+        return waits ? prompts[..^odd] : prompts;
     }
 
     /// <summary>The first pass of rows with one prompt, which is read once.</summary>
     private Reading Prefill(UInt128 prompt, GenerationRow[] rows)
     {
         RowRequest request = rows[0].Request;
-        if (_prompts.Find(prompt, rows[0].Capacity) is { } known)
+        if ((_prompts.Find(prompt, rows[0].Capacity) ?? Find(prompt, rows[0].Capacity)) is { } known)
         {
             rows[0].Cache = known.Cache;
             return new Reading(rows, new RowPass(known.Cache, [], PassResult.None) { Result = known.Logits }, prompt, IsKnown: true);
@@ -133,6 +137,20 @@ internal sealed class SequenceGenerator(IInferenceNetwork network, TransfusionCo
             parts.Add(PassPart.Tokens(special.BeginOfImage));
         rows[0].Cache = network.CreateCache(rows[0].Capacity(parts.Sum(part => part.TokenIds?.Length ?? part.PatchCount)));
         return new Reading(rows, new RowPass(rows[0].Cache!, parts, draws ? PassResult.None : PassResult.LastLogits), prompt);
+    }
+
+    /// <summary>A prompt that a row has read which goes on.</summary>
+    private (RowCache Cache, float[] Logits)? Find(UInt128 prompt, Func<int, int> capacity) =>
+        _rows.Find(row => row.Prompt?.Fingerprint == prompt) is { Prompt: { } read, Cache: { } cache } ? (cache.Clone(capacity(read.Length), read.Length), read.Logits) : null;
+
+    /// <summary>What an ended row has read of its prompt may serve others.</summary>
+    private void Keep(GenerationRow row)
+    {
+        if (row is not { Prompt: { } read, Cache: { } cache })
+            return;
+        row.Cache = null;
+        cache.Shorten(read.Length);
+        _prompts.Add(read.Fingerprint, cache, read.Logits);
     }
 
     /// <summary>What a row does after its positions are read.</summary>

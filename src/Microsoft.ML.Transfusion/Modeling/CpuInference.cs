@@ -65,8 +65,8 @@ internal sealed unsafe class CpuInference : IInferenceNetwork
             foreach (PassPart part in passes.SelectMany(pass => pass.Parts).Where(part => part.Patches is not null && !_times.ContainsKey(part.Timestep)))
                 _times.Add(part.Timestep, _network.TimeVector(part.Timestep));
         List<PlacedRow> rows = [.. passes.Select(pass => new PlacedRow(pass, _config))];
-        List<PlacedRow[]> chunks = [.. Chunks(rows)];
-        if (chunks.Count == 1)
+        PlacedRow[][] chunks = Chunks(rows);
+        if (chunks.Length == 1)
             Run(chunks[0]);
         else
             Parallel.ForEach(chunks, new ParallelOptions { MaxDegreeOfParallelism = Threads }, Run);
@@ -81,22 +81,18 @@ internal sealed unsafe class CpuInference : IInferenceNetwork
             part?.Dispose();
     }
 
-    /// <summary>Whole rows, as many chunks for each thread, and as even as whole rows allow.</summary>
-    private IEnumerable<PlacedRow[]> Chunks(List<PlacedRow> rows)
+    /// <summary>Whole rows, as many chunks for each thread, and as even as whole rows allow: the longest first, each to the chunk that has least.</summary>
+    private PlacedRow[][] Chunks(List<PlacedRow> rows)
     {
-        int total = rows.Sum(row => row.Count), rounds = Math.Max(1, (total + Threads * ChunkPositions - 1) / (Threads * ChunkPositions));
-        double share = (double)total / (Threads * rounds);
-        int first = 0, placed = 0, cuts = 0;
-        for (int row = 0; row < rows.Count; row++)
+        int rounds = Math.Max(1, (rows.Sum(row => row.Count) + Threads * ChunkPositions - 1) / (Threads * ChunkPositions));
+        var chunks = new PriorityQueue<List<PlacedRow>, int>(Enumerable.Range(0, Math.Min(rows.Count, Threads * rounds)).Select(_ => (new List<PlacedRow>(), 0)));
+        foreach (PlacedRow row in rows.OrderByDescending(row => row.Count))
         {
-            placed += rows[row].Count;
-            // Here or after the next row, whichever is nearer to an even cut.
-            if (row + 1 < rows.Count && placed + rows[row + 1].Count / 2.0 <= share * (cuts + 1))
-                continue;
-            yield return [.. rows[first..(row + 1)]];
-            first = row + 1;
-            cuts = (int)Math.Round(placed / share);
+            chunks.TryPeek(out List<PlacedRow>? least, out int positions);
+            least!.Add(row);
+            chunks.DequeueEnqueue(least, positions + row.Count);
         }
+        return [.. chunks.UnorderedItems.Select(chunk => chunk.Element.ToArray())];
     }
 
     private void Run(PlacedRow[] rows)

@@ -1,5 +1,6 @@
 // Attention of a row's new positions to all that the row has, head by head in the cache, as AttentionKernel does it in training. What hidden
 // positions would add is exactly zero, so that a position's result does not depend on what is computed with it.
+using System.Runtime.Intrinsics.X86;
 using Microsoft.ML.Transfusion.Torch;
 
 namespace Microsoft.ML.Transfusion.Modeling;
@@ -26,14 +27,24 @@ internal static unsafe class PackedAttention
             for (int head = 0; head < config.KeyValueHeads; head++)
             {
                 float* keys = cache.KeysTransposed(layer, head), values = cache.Values(layer, head);
+                Fetch(values + (nint)cache.Stride * cache.Size, 2 * cache.Stride * cache.Size);
                 float* newKeys = joined + (config.NumberOfHeads + head) * size, newValues = newKeys + config.KeyValueHeads * size;
                 WriteKeys(row, newKeys, buffers.JoinedStride, size, turns, keys, cache, scratch);
                 HeadRows.Move<Float32Lanes, Float32Lanes>(newValues, buffers.JoinedStride, values + (nint)row.Start * cache.Size, cache.Size, row.Count, size);
+                if (Rounded(row.Start) < Rounded(row.Start + row.Count))
+                    cache.ClearAfter(row.Start + row.Count, keys, values);
                 for (int query = head * group; query < (head + 1) * group; query++)
                     for (int first = 0; first < row.Count; first += BlockRows)
                         Attend(row, first, Math.Min(BlockRows, row.Count - first), size, turns,
                             joined + query * size, buffers.JoinedStride, keys, values, cache, attended + query * size, buffers.AttendedStride, scratch);
             }
+    }
+
+    /// <summary>What comes next is read in strides, which the processor does not foresee.</summary>
+    private static void Fetch(float* numbers, int count)
+    {
+        for (int at = 0; Sse.IsSupported && at < count; at += 16)
+            Sse.Prefetch1(numbers + at);
     }
 
     private static void WriteKeys(PlacedRow row, float* newKeys, int stride, int size, float* turns, float* keys, CpuRowCache cache, float* scratch)

@@ -53,17 +53,21 @@ internal abstract class RowCache(int capacity) : IDisposable
     public void Advance(int positions) => Length += positions;
 
     /// <summary>A row that has read the same.</summary>
-    /// <param name="capacity">Its own; at least this one's length.</param>
-    public RowCache Clone(int capacity)
+    /// <param name="capacity">Its own; at least its length.</param>
+    /// <param name="length">Only the first so many positions; all by default.</param>
+    public RowCache Clone(int capacity, int? length = null)
     {
-        RowCache clone = CopyTo(capacity);
-        clone.Length = Length;
+        RowCache clone = CopyTo(capacity, length ?? Length);
+        clone.Length = length ?? Length;
         return clone;
     }
 
+    /// <summary>Forgets all but the first positions.</summary>
+    public void Shorten(int length) => Length = length;
+
     public abstract void Dispose();
 
-    protected abstract RowCache CopyTo(int capacity);
+    protected abstract RowCache CopyTo(int capacity, int length);
 }
 
 /// <summary>A network that reads rows.</summary>

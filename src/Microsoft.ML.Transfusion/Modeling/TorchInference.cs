@@ -89,12 +89,12 @@ internal sealed class TorchRowCache : RowCache
         _values = [.. Enumerable.Range(0, config.NumberOfLayers).Select(_ => Allocate())];
     }
 
-    private TorchRowCache(TorchRowCache source, int capacity) : base(capacity)
+    private TorchRowCache(TorchRowCache source, int capacity, int length) : base(capacity)
     {
         Tensor Copy(Tensor tensor)
         {
             Tensor copy = zeros([.. tensor.shape[..2], capacity, tensor.shape[3]], tensor.dtype, tensor.device);
-            copy.narrow(2, 0, source.Length).copy_(tensor.narrow(2, 0, source.Length));
+            copy.narrow(2, 0, length).copy_(tensor.narrow(2, 0, length));
             return copy.DetachFromDisposeScope();
         }
         using var scope = NewDisposeScope();
@@ -119,5 +119,5 @@ internal sealed class TorchRowCache : RowCache
             tensor.Dispose();
     }
 
-    protected override RowCache CopyTo(int capacity) => new TorchRowCache(this, capacity);
+    protected override RowCache CopyTo(int capacity, int length) => new TorchRowCache(this, capacity, length);
 }

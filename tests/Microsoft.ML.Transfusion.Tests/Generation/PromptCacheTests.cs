@@ -11,8 +11,7 @@ public sealed class PromptCacheTests
     public void A_known_prompt_gives_a_row_of_its_own_that_has_read_it()
     {
         using var cache = new PromptCache(maxBytes: 1 << 20);
-        using (RowCache read = Read(positions: 3))
-            cache.Add(7, read, Logits);
+        cache.Add(7, Read(positions: 3), Logits);
 
         (RowCache row, float[] logits) = cache.Find(7, length => length + 5)!.Value;
         using (row)
@@ -24,22 +23,34 @@ public sealed class PromptCacheTests
     [Fact]
     public void The_prompt_that_was_used_longest_ago_makes_room()
     {
-        using RowCache read = Read(positions: 3);
-        using var cache = new PromptCache(maxBytes: 2 * read.Bytes);
-        cache.Add(1, read, Logits);
-        cache.Add(2, read, Logits);
+        using RowCache measured = Read(positions: 3);
+        using var cache = new PromptCache(maxBytes: 2 * measured.Bytes);
+        cache.Add(1, Read(positions: 3), Logits);
+        cache.Add(2, Read(positions: 3), Logits);
         cache.Find(1, length => length)!.Value.Cache.Dispose();
 
-        cache.Add(3, read, Logits);
+        cache.Add(3, Read(positions: 3), Logits);
 
         Assert.Null(cache.Find(2, length => length));
         cache.Find(1, length => length)!.Value.Cache.Dispose();
         cache.Find(3, length => length)!.Value.Cache.Dispose();
     }
 
-    private static CpuRowCache Read(int positions)
+    [Fact]
+    public void Room_for_much_more_than_the_prompt_is_given_back()
     {
-        var cache = new CpuRowCache(layers: 1, heads: 1, size: 16, positions);
+        using RowCache measured = Read(positions: 3);
+        using var cache = new PromptCache(maxBytes: 2 * measured.Bytes);
+        cache.Add(1, Read(positions: 3, capacity: 1000), Logits);
+
+        cache.Add(2, Read(positions: 3), Logits);
+
+        cache.Find(1, length => length)!.Value.Cache.Dispose();
+    }
+
+    private static CpuRowCache Read(int positions, int? capacity = null)
+    {
+        var cache = new CpuRowCache(layers: 1, heads: 1, size: 16, capacity ?? positions);
         cache.Advance(positions);
         return cache;
     }

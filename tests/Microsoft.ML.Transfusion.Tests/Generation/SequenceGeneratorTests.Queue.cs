@@ -1,5 +1,6 @@
 // Many callers: cancelling, refusing, and rows that fail.
 using Microsoft.ML.Transfusion.Generation;
+using Microsoft.ML.Transfusion.Modeling;
 using Microsoft.ML.Transfusion.Sequences;
 using Microsoft.ML.Transfusion.Tests.Modeling;
 using Microsoft.ML.Transfusion.Tests.Training;
@@ -10,6 +11,29 @@ namespace Microsoft.ML.Transfusion.Tests.Generation;
 
 public sealed partial class SequenceGeneratorTests
 {
+    [Fact]
+    public void A_prompt_is_read_once_by_rows_that_come_while_its_reader_goes_on_and_after_it()
+    {
+        var network = new Counting(_inference);
+        using GenerationQueue queue = Queue(network);
+        var prompt = new Document([new TextPart([1, 2, 3, 4, 5]), new ImagePart(randn([3, 4, 4])), new TextPart([6, 7])]);
+        RowRequest[] requests = [.. Enumerable.Range(0, 3).Select(seed => new RowRequest(prompt, RowMode.Mixed, Options, (ulong)seed))];
+        IReadOnlyList<GenerationRow> first = queue.Submit([requests[0]]);
+        queue.Step(first);
+        queue.Step(first);
+        Assert.False(first[0].HasEnded);
+
+        IReadOnlyList<GenerationRow> during = queue.Run([requests[1]]);
+        while (!queue.Step(first))
+        {
+        }
+        IReadOnlyList<GenerationRow> after = queue.Run([requests[2]]);
+
+        Assert.Equal(1, network.PromptsRead);
+        foreach ((RowRequest request, GenerationRow row) in requests.Zip([first[0], during[0], after[0]]))
+            AssertSame(_queue.Run([request])[0], row);
+    }
+
     [Fact]
     public void A_cancelled_row_ends_and_the_others_go_on()
     {
@@ -57,5 +81,24 @@ public sealed partial class SequenceGeneratorTests
         Assert.IsType<NotSupportedException>(rows[0].Failure);
         Assert.Null(rows[1].Failure);
         Dispose(rows);
+    }
+
+    private sealed class Counting(IInferenceNetwork network) : IInferenceNetwork
+    {
+        public int Threads => network.Threads;
+
+        public int PromptsRead { get; private set; }
+
+        public RowCache CreateCache(int capacity) => network.CreateCache(capacity);
+
+        public void Run(IReadOnlyList<RowPass> passes)
+        {
+            PromptsRead += passes.Count(pass => pass.Wanted == PassResult.LastLogits && pass.Cache.Length == 0);
+            network.Run(passes);
+        }
+
+        public void Dispose()
+        {
+        }
     }
 }

@@ -39,6 +39,10 @@ internal sealed class UncachedInference(IInferenceNetwork network) : IInferenceN
         {
         }
 
-        protected override RowCache CopyTo(int capacity) => new History(capacity, Parts);
+        protected override RowCache CopyTo(int capacity, int length)
+        {
+            int read = 0;
+            return new History(capacity, Parts.TakeWhile(part => (read += part.TokenIds?.Length ?? part.PatchCount) <= length));
+        }
     }
 }
