@@ -17,6 +17,7 @@ internal sealed unsafe class CpuInference : IInferenceNetwork
     private readonly PackedMatrix? _patchProjection;
     private readonly PackedMatrix? _patchHead;
     private readonly UNetInference? _unet;                  // in place of those two
+    private readonly PassThreads _threads;
     private readonly float[] _tokens;                       // [V, D]
     private readonly float[]? _positions;                   // [P, D]
     private readonly float[] _norm;                         // [D]
@@ -30,6 +31,7 @@ internal sealed unsafe class CpuInference : IInferenceNetwork
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
         (_network, _config, Threads) = (network, network.Config, get_num_threads());
+        _threads = new PassThreads(Threads - 1);
         Dictionary<string, Tensor> weights = network.state_dict();
         PackedMatrix Pack(string name) => new(weights[$"{name}.weight"], weights.GetValueOrDefault($"{name}.bias"));
         float[] Copy(string name) => weights[name].detach().cpu().to(ScalarType.Float32).contiguous().data<float>().ToArray();
@@ -66,10 +68,7 @@ internal sealed unsafe class CpuInference : IInferenceNetwork
                 _times.Add(part.Timestep, _network.TimeVector(part.Timestep));
         List<PlacedRow> rows = [.. passes.Select(pass => new PlacedRow(pass, _config))];
         PlacedRow[][] chunks = Chunks(rows);
-        if (chunks.Length == 1)
-            Run(chunks[0]);
-        else
-            Parallel.ForEach(chunks, new ParallelOptions { MaxDegreeOfParallelism = Threads }, Run);
+        _threads.ForEach(chunks.Length, chunk => Run(chunks[chunk]));
         _unet?.Predict(passes);
         foreach (PlacedRow row in rows.Where(row => row.Pass.Keeps))
             row.Pass.Cache.Advance(row.Count);
@@ -77,7 +76,7 @@ internal sealed unsafe class CpuInference : IInferenceNetwork
 
     public void Dispose()
     {
-        foreach (IDisposable? part in (IDisposable?[])[_languageHead, _patchProjection, _patchHead, _unet, .. _blocks])
+        foreach (IDisposable? part in (IDisposable?[])[_threads, _languageHead, _patchProjection, _patchHead, _unet, .. _blocks])
             part?.Dispose();
     }
 
