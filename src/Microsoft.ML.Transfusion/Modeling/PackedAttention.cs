@@ -27,7 +27,8 @@ internal static unsafe class PackedAttention
             for (int head = 0; head < config.KeyValueHeads; head++)
             {
                 float* keys = cache.KeysTransposed(layer, head), values = cache.Values(layer, head);
-                Fetch(values + (nint)cache.Stride * cache.Size, 2 * cache.Stride * cache.Size);
+                if (row.Count >= SmallProduct.TileRows)         // one position takes less time than fetching would
+                    Fetch(values + (nint)cache.Stride * cache.Size, 2 * cache.Stride * cache.Size);
                 float* newKeys = joined + (config.NumberOfHeads + head) * size, newValues = newKeys + config.KeyValueHeads * size;
                 WriteKeys(row, newKeys, buffers.JoinedStride, size, turns, keys, cache, scratch);
                 HeadRows.Move<Float32Lanes, Float32Lanes>(newValues, buffers.JoinedStride, values + (nint)row.Start * cache.Size, cache.Size, row.Count, size);
