@@ -31,7 +31,6 @@ internal sealed unsafe class CpuInference : IInferenceNetwork
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
         (_network, _config, Threads) = (network, network.Config, get_num_threads());
-        _threads = new PassThreads(Threads - 1);
         Dictionary<string, Tensor> weights = network.state_dict();
         PackedMatrix Pack(string name) => new(weights[$"{name}.weight"], weights.GetValueOrDefault($"{name}.bias"));
         float[] Copy(string name) => weights[name].detach().cpu().to(ScalarType.Float32).contiguous().data<float>().ToArray();
@@ -51,6 +50,7 @@ internal sealed unsafe class CpuInference : IInferenceNetwork
                 _config.QueryKeyNorm ? (Copy(block + "self_attn.q_norm.weight"), Copy(block + "self_attn.k_norm.weight")) : null,
                 Copy(block + "post_attention_layernorm.weight"), Pack(block + "mlp.gate_proj"), Pack(block + "mlp.up_proj"), Pack(block + "mlp.down_proj"))),
         ];
+        _threads = new PassThreads(Threads - 1);            // last: a constructor that throws must not leave threads asleep
     }
 
     public int Threads { get; }
