@@ -27,8 +27,8 @@ internal static unsafe class PackedAttention
             for (int head = 0; head < config.KeyValueHeads; head++)
             {
                 float* keys = cache.KeysTransposed(layer, head), values = cache.Values(layer, head);
-                if (row.Count >= SmallProduct.TileRows)         // one position takes less time than fetching would
-                    Fetch(values + (nint)cache.Stride * cache.Size, 2 * cache.Stride * cache.Size);
+                float* next = values + (nint)cache.Stride * cache.Size;
+                int share = row.Count < SmallProduct.TileRows ? 0 : 2 * cache.Stride * cache.Size / (group * row.Count) + 1;      // of the next head, by each query; one position takes less time than fetching would
                 float* newKeys = joined + (config.NumberOfHeads + head) * size, newValues = newKeys + config.KeyValueHeads * size;
                 WriteKeys(row, newKeys, buffers.JoinedStride, size, turns, keys, cache, scratch);
                 HeadRows.Move<Float32Lanes, Float32Lanes>(newValues, buffers.JoinedStride, values + (nint)row.Start * cache.Size, cache.Size, row.Count, size);
@@ -36,12 +36,15 @@ internal static unsafe class PackedAttention
                     cache.ClearAfter(row.Start + row.Count, keys, values);
                 for (int query = head * group; query < (head + 1) * group; query++)
                     for (int first = 0; first < row.Count; first += BlockRows)
+                    {
                         Attend(row, first, Math.Min(BlockRows, row.Count - first), size, turns,
-                            joined + query * size, buffers.JoinedStride, keys, values, cache, attended + query * size, buffers.AttendedStride, scratch);
+                            joined + query * size, buffers.JoinedStride, keys, values, cache, attended + query * size, buffers.AttendedStride, scratch, next, share);
+                        next += BlockRows * (nint)share;
+                    }
             }
     }
 
-    /// <summary>What comes next is read in strides, which the processor does not foresee.</summary>
+    /// <summary>What comes next is read in strides, which the processor does not foresee. A little at a time: more than it can wait for would hold up what is computed.</summary>
     private static void Fetch(float* numbers, int count)
     {
         for (int at = 0; Sse.IsSupported && at < count; at += 16)
@@ -50,15 +53,21 @@ internal static unsafe class PackedAttention
 
     private static void WriteKeys(PlacedRow row, float* newKeys, int stride, int size, float* turns, float* keys, CpuRowCache cache, float* scratch)
     {
-        for (int position = 0; position < row.Count; position++)
+        for (int first = 0; first < row.Count; first += ILanes.Count)
         {
-            HeadRows.Move<Float32Lanes, Float32Lanes>(newKeys + (nint)position * stride, stride, scratch, cache.Size, 1, size, turns + 2L * (row.Start + position) * size);
-            for (int i = 0; i < size; i++)
-                keys[(nint)i * cache.Stride + row.Start + position] = scratch[i];
+            int count = Math.Min(ILanes.Count, row.Count - first);
+            float* turned = keys + row.Start + first;
+            HeadRows.Move<Float32Lanes, Float32Lanes>(newKeys + (nint)first * stride, stride, scratch, cache.Size, count, size, turns + 2L * (row.Start + first) * size);
+            if (count == ILanes.Count)
+                SmallProduct.Transpose(scratch, cache.Size, turned, cache.Stride, count, cache.Size);
+            else
+                for (int position = 0; position < count; position++)
+                    for (int i = 0; i < size; i++)
+                        turned[(nint)i * cache.Stride + position] = scratch[position * cache.Size + i];
         }
     }
 
-    private static void Attend(PlacedRow row, int first, int count, int size, float* turns, float* newQueries, int stride, float* keys, float* values, CpuRowCache cache, float* attended, int attendedStride, float* scratch)
+    private static void Attend(PlacedRow row, int first, int count, int size, float* turns, float* newQueries, int stride, float* keys, float* values, CpuRowCache cache, float* attended, int attendedStride, float* scratch, float* next, int share)
     {
         float* queries = scratch, results = queries + BlockRows * cache.Size, scores = results + BlockRows * cache.Size;
         ReadOnlySpan<int> visible = row.Visible.AsSpan(first, count);
@@ -74,6 +83,7 @@ internal static unsafe class PackedAttention
         for (int query = 0; query < count; query++)
         {
             float* ofQuery = scores + (nint)query * cache.Stride;
+            Fetch(next + query * (nint)share, share);
             sums[query] = SoftmaxRow.Exponentials(ofQuery, SoftmaxRow.Largest(ofQuery, visible[query]), visible[query], seen);
         }
         SmallProduct.Multiply(scores, cache.Stride, 1, values, cache.Size, results, cache.Size, tiled, cache.Size, seen, add: false);
