@@ -16,8 +16,8 @@ internal sealed unsafe class CpuBlock(
         queriesKeysValues.Multiply(input, buffers.HiddenStride, buffers.Joined, positions);
         if (headNorms is { } norms)
             NormalizeHeads(buffers, positions, norms);
-        foreach (PlacedRow row in rows)
-            PackedAttention.Attend(row, layer, config, turns, buffers);
+        for (int row = 0; row < rows.Length; row++)
+            PackedAttention.Attend(rows[row], rows.ElementAtOrDefault(row + 1), layer, config, turns, buffers);
         Leave(output, buffers.Attended, buffers.AttendedStride, positions, attentionNorm, buffers);
 
         input = Enter(positions, feedForwardNorm, buffers);

@@ -1,15 +1,18 @@
 // The network's pass for generation on a CPU, without libtorch in between: rows of any number and length in one pass, split among threads by whole
 // rows. Whatever else is computed beside it, a row gives the same bits: every sum runs over the row's own numbers in one order.
+using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
 using Microsoft.ML.Transfusion.Torch;
 using TorchSharp;
 using static TorchSharp.torch;
+using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 
 namespace Microsoft.ML.Transfusion.Modeling;
 
 internal sealed unsafe class CpuInference : IInferenceNetwork
 {
     private const int ChunkPositions = 256;                 // so that a chunk's activations and a layer's weights stay in the second cache
+    private const int KeptPositions = 2 * ChunkPositions;   // chunks of whole rows are larger at times; what is not written takes no memory
     private readonly TransfusionNetwork _network;
     private readonly TransformerConfig _config;
     private readonly CpuBlock[] _blocks;
@@ -22,6 +25,7 @@ internal sealed unsafe class CpuInference : IInferenceNetwork
     private readonly float[]? _positions;                   // [P, D]
     private readonly float[] _norm;                         // [D]
     private readonly float[] _turns;                        // of all positions
+    private readonly ConcurrentBag<PassBuffers> _buffers = [];      // kept: memory that is new to the process is cleared, page by page, as it is written
     // The one thing that libtorch computes, so that its formula stands in one place; once, since libtorch's threads then stay awake in the way of ours.
     private readonly Dictionary<double, float[]> _times = [];
 
@@ -76,7 +80,7 @@ internal sealed unsafe class CpuInference : IInferenceNetwork
 
     public void Dispose()
     {
-        foreach (IDisposable? part in (IDisposable?[])[_threads, _languageHead, _patchProjection, _patchHead, _unet, .. _blocks])
+        foreach (IDisposable? part in (IDisposable?[])[_threads, _languageHead, _patchProjection, _patchHead, _unet, .. _blocks, .. _buffers])
             part?.Dispose();
     }
 
@@ -99,7 +103,23 @@ internal sealed unsafe class CpuInference : IInferenceNetwork
         int positions = 0;
         foreach (PlacedRow row in rows)
             (row.First, positions) = (positions, positions + row.Count);
-        using var buffers = new PassBuffers(_config, positions);
+        if (positions > KeptPositions || !_buffers.TryTake(out PassBuffers? buffers))
+            buffers = new PassBuffers(_config, Math.Max(positions, KeptPositions));
+        try
+        {
+            Run(rows, positions, buffers);
+        }
+        finally
+        {
+            if (positions > KeptPositions)
+                buffers.Dispose();
+            else
+                _buffers.Add(buffers);
+        }
+    }
+
+    private void Run(PlacedRow[] rows, int positions, PassBuffers buffers)
+    {
         foreach (PlacedRow row in rows)
             Embed(row, buffers);
         fixed (float* turns = _turns)
@@ -142,13 +162,15 @@ internal sealed unsafe class CpuInference : IInferenceNetwork
     private void EmbedPatches(float[] patches, float[] time, float* hidden)
     {
         float[] timed = new float[patches.Length];
-        for (int i = 0; i < timed.Length; i++)
-            timed[i] = patches[i] + time[i % time.Length];
+        for (int at = 0; at < timed.Length; at += time.Length)
+            TensorPrimitives.Add(patches.AsSpan(at, time.Length), time, timed.AsSpan(at));
         fixed (float* x = timed)
             _patchProjection!.Multiply(x, time.Length, hidden, timed.Length / time.Length);
         for (int patch = 0; _positions is not null && patch < timed.Length / time.Length; patch++)
-            for (int i = 0; i < _config.HiddenSize; i++)
-                hidden[patch * _patchProjection.Stride + i] += _positions[patch * _config.HiddenSize + i];
+        {
+            var embedded = new Span<float>(hidden + (nint)patch * _patchProjection.Stride, _config.HiddenSize);
+            TensorPrimitives.Add(embedded, _positions.AsSpan(patch * _config.HiddenSize, _config.HiddenSize), embedded);
+        }
     }
 
     private void Copy(ReadOnlySpan<float> vectors, float* hidden, int stride)

@@ -14,8 +14,9 @@ internal static unsafe class PackedAttention
     public static int Rounded(int size) => (size + ILanes.Count - 1) / ILanes.Count * ILanes.Count;
 
     /// <summary>Turns the row's new queries and keys to their positions, adds keys and values to its cache, and attends.</summary>
+    /// <param name="following">The row that comes next in this layer; its first head is fetched meanwhile.</param>
     /// <param name="turns"><see cref="HeadRows.Turns"/> of all positions.</param>
-    public static void Attend(PlacedRow row, int layer, TransformerConfig config, float* turns, PassBuffers buffers)
+    public static void Attend(PlacedRow row, PlacedRow? following, int layer, TransformerConfig config, float* turns, PassBuffers buffers)
     {
         var cache = (CpuRowCache)row.Pass.Cache;
         int size = config.HeadSize, group = config.NumberOfHeads / config.KeyValueHeads;
@@ -27,8 +28,9 @@ internal static unsafe class PackedAttention
             for (int head = 0; head < config.KeyValueHeads; head++)
             {
                 float* keys = cache.KeysTransposed(layer, head), values = cache.Values(layer, head);
-                float* next = values + (nint)cache.Stride * cache.Size;
-                int share = row.Count < SmallProduct.TileRows ? 0 : 2 * cache.Stride * cache.Size / (group * row.Count) + 1;      // of the next head, by each query; one position takes less time than fetching would
+                CpuRowCache? coming = head + 1 < config.KeyValueHeads ? cache : (CpuRowCache?)following?.Pass.Cache;
+                float* next = coming == null ? null : coming.KeysTransposed(layer, (head + 1) % config.KeyValueHeads);
+                int share = coming == null || row.Count < SmallProduct.TileRows ? 0 : 2 * coming.Stride * coming.Size / (group * row.Count) + 1;      // of the next head, by each query; one position takes less time than fetching would
                 float* newKeys = joined + (config.NumberOfHeads + head) * size, newValues = newKeys + config.KeyValueHeads * size;
                 WriteKeys(row, newKeys, buffers.JoinedStride, size, turns, keys, cache, scratch);
                 HeadRows.Move<Float32Lanes, Float32Lanes>(newValues, buffers.JoinedStride, values + (nint)row.Start * cache.Size, cache.Size, row.Count, size);

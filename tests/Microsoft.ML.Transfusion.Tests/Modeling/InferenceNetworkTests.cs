@@ -58,6 +58,26 @@ public sealed class InferenceNetworkTests : IDisposable
     }
 
     [Fact]
+    public void Run_gives_a_row_longer_than_the_memory_that_is_kept_the_same_bits_in_pieces()
+    {
+        const int Longer = 600;
+        using TransfusionNetwork network = RandomNetwork.Create(RandomNetwork.Small with { MaxSequenceLength = Longer });
+        using var inference = new CpuInference(network);
+        int[] ids = [.. Enumerable.Range(0, Longer).Select(position => position % RandomNetwork.Vocabulary)];
+        RowCache[] caches = [inference.CreateCache(Longer), inference.CreateCache(Longer)];
+        var whole = new RowPass(caches[0], [PassPart.Tokens(ids)], PassResult.LastLogits);
+        var end = new RowPass(caches[1], [PassPart.Tokens(ids[50..])], PassResult.LastLogits);
+
+        inference.Run([new RowPass(caches[1], [PassPart.Tokens(ids[..50])], PassResult.None)]);
+        inference.Run([whole]);
+        inference.Run([end]);
+
+        Assert.Equal(whole.Result, end.Result);
+        foreach (RowCache cache in caches)
+            cache.Dispose();
+    }
+
+    [Fact]
     public void Run_of_a_denoising_step_leaves_the_row_as_it_was()
     {
         using TransfusionNetwork network = RandomNetwork.Create(RandomNetwork.Everything);
