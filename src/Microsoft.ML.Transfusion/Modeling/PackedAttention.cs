@@ -1,6 +1,5 @@
 // Attention of a row's new positions to all that the row has, head by head in the cache, as AttentionKernel does it in training. What hidden
 // positions would add is exactly zero, so that a position's result does not depend on what is computed with it.
-using System.Runtime.Intrinsics.X86;
 using Microsoft.ML.Transfusion.Torch;
 
 namespace Microsoft.ML.Transfusion.Modeling;
@@ -8,6 +7,7 @@ namespace Microsoft.ML.Transfusion.Modeling;
 internal static unsafe class PackedAttention
 {
     private const int BlockRows = 32;                       // queries that are computed together
+    private const int PanelColumns = 2 * SmallProduct.TileColumns;
     [ThreadStatic]
     private static float[]? _scratch;
 
@@ -28,9 +28,10 @@ internal static unsafe class PackedAttention
             for (int head = 0; head < config.KeyValueHeads; head++)
             {
                 float* keys = cache.KeysTransposed(layer, head), values = cache.Values(layer, head);
-                CpuRowCache? coming = head + 1 < config.KeyValueHeads ? cache : (CpuRowCache?)following?.Pass.Cache;
-                float* next = coming == null ? null : coming.KeysTransposed(layer, (head + 1) % config.KeyValueHeads);
-                int share = coming == null || row.Count < SmallProduct.TileRows ? 0 : 2 * coming.Stride * coming.Size / (group * row.Count) + 1;      // of the next head, by each query; one position takes less time than fetching would
+                HeadFetch next = row.Count < SmallProduct.TileRows ? default           // one position takes less time than fetching would
+                    : head + 1 < config.KeyValueHeads ? new HeadFetch(row, layer, head + 1)
+                    : following is not null ? new HeadFetch(following, layer, 0) : default;
+                int share = next.Lines / (group * row.Count) + 1;       // for each query
                 float* newKeys = joined + (config.NumberOfHeads + head) * size, newValues = newKeys + config.KeyValueHeads * size;
                 WriteKeys(row, newKeys, buffers.JoinedStride, size, turns, keys, cache, scratch);
                 HeadRows.Move<Float32Lanes, Float32Lanes>(newValues, buffers.JoinedStride, values + (nint)row.Start * cache.Size, cache.Size, row.Count, size);
@@ -38,19 +39,9 @@ internal static unsafe class PackedAttention
                     cache.ClearAfter(row.Start + row.Count, keys, values);
                 for (int query = head * group; query < (head + 1) * group; query++)
                     for (int first = 0; first < row.Count; first += BlockRows)
-                    {
                         Attend(row, first, Math.Min(BlockRows, row.Count - first), size, turns,
-                            joined + query * size, buffers.JoinedStride, keys, values, cache, attended + query * size, buffers.AttendedStride, scratch, next, share);
-                        next += BlockRows * (nint)share;
-                    }
+                            joined + query * size, buffers.JoinedStride, keys, values, cache, attended + query * size, buffers.AttendedStride, scratch, ref next, share);
             }
-    }
-
-    /// <summary>What comes next is read in strides, which the processor does not foresee. A little at a time: more than it can wait for would hold up what is computed.</summary>
-    private static void Fetch(float* numbers, int count)
-    {
-        for (int at = 0; Sse.IsSupported && at < count; at += 16)
-            Sse.Prefetch1(numbers + at);
     }
 
     private static void WriteKeys(PlacedRow row, float* newKeys, int stride, int size, float* turns, float* keys, CpuRowCache cache, float* scratch)
@@ -69,7 +60,7 @@ internal static unsafe class PackedAttention
         }
     }
 
-    private static void Attend(PlacedRow row, int first, int count, int size, float* turns, float* newQueries, int stride, float* keys, float* values, CpuRowCache cache, float* attended, int attendedStride, float* scratch, float* next, int share)
+    private static void Attend(PlacedRow row, int first, int count, int size, float* turns, float* newQueries, int stride, float* keys, float* values, CpuRowCache cache, float* attended, int attendedStride, float* scratch, ref HeadFetch next, int share)
     {
         float* queries = scratch, results = queries + BlockRows * cache.Size, scores = results + BlockRows * cache.Size;
         ReadOnlySpan<int> visible = row.Visible.AsSpan(first, count);
@@ -78,14 +69,18 @@ internal static unsafe class PackedAttention
             most = Math.Max(most, number);
         int seen = Rounded(most), tiled = count / SmallProduct.TileRows * SmallProduct.TileRows;
         HeadRows.Move<Float32Lanes, Float32Lanes>(newQueries + (nint)first * stride, stride, queries, cache.Size, count, size, turns + 2L * (row.Start + first) * size, 1, 1 / MathF.Sqrt(size));
-        SmallProduct.Multiply(queries, cache.Size, 1, keys, cache.Stride, scores, cache.Stride, tiled, seen, size, add: false);
+        for (int column = 0; column < seen; column += PanelColumns)             // half of what comes next is fetched here, half below
+        {
+            next.Next(share * count * PanelColumns / (2 * seen) + 1);
+            SmallProduct.Multiply(queries, cache.Size, 1, keys + column, cache.Stride, scores + column, cache.Stride, tiled, Math.Min(PanelColumns, seen - column), size, add: false);
+        }
         for (int query = tiled; query < count; query++)
             SmallProduct.MultiplyRow(queries + query * cache.Size, keys, cache.Stride, scores + (nint)query * cache.Stride, seen, size);
         float* sums = stackalloc float[BlockRows];
         for (int query = 0; query < count; query++)
         {
             float* ofQuery = scores + (nint)query * cache.Stride;
-            Fetch(next + query * (nint)share, share);
+            next.Next(share / 2 + 1);
             sums[query] = SoftmaxRow.Exponentials(ofQuery, SoftmaxRow.Largest(ofQuery, visible[query]), visible[query], seen);
         }
         SmallProduct.Multiply(scores, cache.Stride, 1, values, cache.Size, results, cache.Size, tiled, cache.Size, seen, add: false);
