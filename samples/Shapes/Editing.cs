@@ -54,8 +54,11 @@ internal static class Editing
             + $"(drawn as asked: {Share(answers.Zip(prompts, (answer, prompt) => answer.Drawn == prompt.Asked)):P1}). {count} held-out cases each.");
     }
 
-    /// <summary>As captions are drawn, but once: an instruction is no caption to judge a drawing by.</summary>
-    private static GenerationOptions Generation => ShapesTraining.Generation with { NumberOfImageCandidates = 1 };
+    /// <summary>
+    /// As captions are drawn, but once: an instruction is no caption to judge a drawing by. In more steps, which put right what a second drawing
+    /// would make up for.
+    /// </summary>
+    private static GenerationOptions Generation => ShapesTraining.Generation with { NumberOfImageCandidates = 1, NumberOfInferenceSteps = 50 };
 
     private static double Share(IEnumerable<bool> judgements) => judgements.Average(right => right ? 1.0 : 0);
 
