@@ -1,5 +1,5 @@
-// Keys and values of one row as products in the cache want them: keys transposed, whole registers. Memory is as it was found but for the rest of the
-// last register in use, which is read too and is zeros.
+// Keys and values of one row as products in the cache want them: keys transposed, in panels of so many positions, so that those in use lie one after
+// the other however much room there is. Memory is as it was found but for the rest of the last register in use, which is read too and is zeros.
 using System.Runtime.InteropServices;
 using Microsoft.ML.Transfusion.Torch;
 
@@ -7,16 +7,19 @@ namespace Microsoft.ML.Transfusion.Modeling;
 
 internal sealed unsafe class CpuRowCache : RowCache
 {
+    /// <summary>Positions of a panel of keys.</summary>
+    public const int PanelPositions = 64;
+
     private const int Alignment = 64;
     private readonly int _layers;
     private readonly int _heads;
-    private readonly float* _start;                         // [layers][heads][keys [size][stride], values [stride][size]]
+    private readonly float* _start;                         // [layers][heads][keys [panels][size][64], values [stride][size]]
 
     /// <param name="size">Numbers in a head, in whole registers.</param>
     public CpuRowCache(int layers, int heads, int size, int capacity) : base(capacity)
     {
         (_layers, _heads, Size) = (layers, heads, size);
-        Stride = (capacity + ILanes.Count - 1) / ILanes.Count * ILanes.Count + ILanes.Count;           // rows a power of two apart would fall on the same lines of the cache
+        Stride = (capacity + PanelPositions - 1) / PanelPositions * PanelPositions;
         _start = (float*)NativeMemory.AlignedAlloc((nuint)Bytes, Alignment);
     }
 
@@ -24,21 +27,24 @@ internal sealed unsafe class CpuRowCache : RowCache
 
     public int Size { get; }
 
-    /// <summary>From row to row of transposed keys.</summary>
+    /// <summary>Positions there is room for.</summary>
     public int Stride { get; }
 
-    /// <summary>[size][stride].</summary>
+    /// <summary>[panels][size][64].</summary>
     public float* KeysTransposed(int layer, int head) => _start + 2L * (layer * _heads + head) * Size * Stride;
 
     /// <summary>[stride][size].</summary>
     public float* Values(int layer, int head) => KeysTransposed(layer, head) + (long)Size * Stride;
+
+    /// <summary>Where a position's keys begin, of a head's.</summary>
+    public long KeysAt(int position) => (long)(position / PanelPositions) * Size * PanelPositions + position % PanelPositions;
 
     /// <summary>Zeros from the last position in use to the end of its register, keys and values; of a head.</summary>
     public void ClearAfter(int positions, float* keys, float* values)
     {
         int rest = PackedAttention.Rounded(positions) - positions;
         for (int row = 0; row < Size; row++)
-            new Span<float>(keys + (long)row * Stride + positions, rest).Clear();
+            new Span<float>(keys + KeysAt(positions) + row * PanelPositions, rest).Clear();
         new Span<float>(values + (long)positions * Size, rest * Size).Clear();
     }
 
@@ -50,8 +56,7 @@ internal sealed unsafe class CpuRowCache : RowCache
         for (int layer = 0; layer < _layers; layer++)
             for (int head = 0; head < _heads; head++)
             {
-                for (int row = 0; row < Size; row++)
-                    Copy(KeysTransposed(layer, head) + (long)row * Stride, copy.KeysTransposed(layer, head) + (long)row * copy.Stride, length);
+                Copy(KeysTransposed(layer, head), copy.KeysTransposed(layer, head), (length + PanelPositions - 1) / PanelPositions * PanelPositions * Size);
                 Copy(Values(layer, head), copy.Values(layer, head), length * Size);
                 copy.ClearAfter(length, copy.KeysTransposed(layer, head), copy.Values(layer, head));
             }

@@ -7,23 +7,21 @@ namespace Microsoft.ML.Transfusion.Modeling;
 
 internal unsafe struct HeadFetch
 {
-    private readonly int _stride;
-    private readonly int _ofValues;                         // numbers
-    private float* _row;                                    // of keys; after the last of them all values, as one row
-    private int _rows;
-    private int _width;
-    private int _column;
-    private float* _values;
+    private float* _next;
+    private int _keys;                                      // lines that are left, then those of values
+    private int _values;
+    private readonly float* _firstValue;
 
     /// <param name="row">Whose positions, those of the pass included, will be read or written.</param>
     public HeadFetch(PlacedRow row, int layer, int head)
     {
         var cache = (CpuRowCache)row.Pass.Cache;
-        _row = cache.KeysTransposed(layer, head);
-        _values = cache.Values(layer, head);
-        (_rows, _width, _stride) = (cache.Size, PackedAttention.Rounded(row.Start + row.Count), cache.Stride);
-        _ofValues = _width * _rows;
-        Lines = 2 * _ofValues / ILanes.Count;
+        int positions = PackedAttention.Rounded(row.Start + row.Count);
+        _next = cache.KeysTransposed(layer, head);
+        _firstValue = cache.Values(layer, head);
+        _values = positions * cache.Size / ILanes.Count;
+        _keys = (positions + CpuRowCache.PanelPositions - 1) / CpuRowCache.PanelPositions * CpuRowCache.PanelPositions * cache.Size / ILanes.Count;
+        Lines = _keys + _values;
     }
 
     /// <summary>All there are.</summary>
@@ -32,19 +30,13 @@ internal unsafe struct HeadFetch
     /// <summary>Asks for the next lines, or what is left.</summary>
     public void Next(int lines)
     {
-        for (; Sse.IsSupported && lines > 0 && _rows > 0; lines--)
+        for (; Sse.IsSupported && lines > 0 && _keys > 0; lines--, _next += ILanes.Count)
         {
-            Sse.Prefetch1(_row + _column);
-            _column += ILanes.Count;
-            if (_column < _width)
+            Sse.Prefetch1(_next);
+            if (--_keys > 0)
                 continue;
-            _column = 0;
-            _row += _stride;
-            if (--_rows > 0 || _values == null)
-                continue;
-            _row = _values;
-            _values = null;
-            (_rows, _width) = (1, _ofValues);
+            (_keys, _values) = (_values, 0);
+            _next = _firstValue - ILanes.Count;
         }
     }
 }

@@ -11,6 +11,8 @@ internal static unsafe class PackedAttention
     [ThreadStatic]
     private static float[]? _scratch;
 
+    private static int ScoresStride(CpuRowCache cache) => cache.Stride + ILanes.Count;      // rows a power of two apart would fall on the same lines of the cache
+
     public static int Rounded(int size) => (size + ILanes.Count - 1) / ILanes.Count * ILanes.Count;
 
     /// <summary>Turns the row's new queries and keys to their positions, adds keys and values to its cache, and attends.</summary>
@@ -20,7 +22,7 @@ internal static unsafe class PackedAttention
     {
         var cache = (CpuRowCache)row.Pass.Cache;
         int size = config.HeadSize, group = config.NumberOfHeads / config.KeyValueHeads;
-        long needed = (long)BlockRows * (2 * cache.Size + cache.Stride);
+        long needed = (long)BlockRows * (2 * cache.Size + ScoresStride(cache));
         if (_scratch is null || _scratch.Length < needed)
             _scratch = GC.AllocateArray<float>((int)needed, pinned: true);
         float* joined = buffers.Joined + (nint)row.First * buffers.JoinedStride, attended = buffers.Attended + (nint)row.First * buffers.AttendedStride;
@@ -49,20 +51,24 @@ internal static unsafe class PackedAttention
         for (int first = 0; first < row.Count; first += ILanes.Count)
         {
             int count = Math.Min(ILanes.Count, row.Count - first);
-            float* turned = keys + row.Start + first;
+            float* turned = keys + cache.KeysAt(row.Start + first);
             HeadRows.Move<Float32Lanes, Float32Lanes>(newKeys + (nint)first * stride, stride, scratch, cache.Size, count, size, turns + 2L * (row.Start + first) * size);
-            if (count == ILanes.Count)
-                SmallProduct.Transpose(scratch, cache.Size, turned, cache.Stride, count, cache.Size);
+            if (count == ILanes.Count && (row.Start + first) % CpuRowCache.PanelPositions <= CpuRowCache.PanelPositions - ILanes.Count)
+                SmallProduct.Transpose(scratch, cache.Size, turned, CpuRowCache.PanelPositions, count, cache.Size);
             else
                 for (int position = 0; position < count; position++)
+                {
+                    turned = keys + cache.KeysAt(row.Start + first + position);
                     for (int i = 0; i < size; i++)
-                        turned[(nint)i * cache.Stride + position] = scratch[position * cache.Size + i];
+                        turned[i * CpuRowCache.PanelPositions] = scratch[position * cache.Size + i];
+                }
         }
     }
 
     private static void Attend(PlacedRow row, int first, int count, int size, float* turns, float* newQueries, int stride, float* keys, float* values, CpuRowCache cache, float* attended, int attendedStride, float* scratch, ref HeadFetch next, int share)
     {
         float* queries = scratch, results = queries + BlockRows * cache.Size, scores = results + BlockRows * cache.Size;
+        int scoresStride = ScoresStride(cache);
         ReadOnlySpan<int> visible = row.Visible.AsSpan(first, count);
         int most = 0;
         foreach (int number in visible)
@@ -72,20 +78,22 @@ internal static unsafe class PackedAttention
         for (int column = 0; column < seen; column += PanelColumns)             // half of what comes next is fetched here, half below
         {
             next.Next(share * count * PanelColumns / (2 * seen) + 1);
-            SmallProduct.Multiply(queries, cache.Size, 1, keys + column, cache.Stride, scores + column, cache.Stride, tiled, Math.Min(PanelColumns, seen - column), size, add: false);
+            SmallProduct.Multiply(queries, cache.Size, 1, keys + cache.KeysAt(column), CpuRowCache.PanelPositions, scores + column, scoresStride, tiled, Math.Min(PanelColumns, seen - column), size, add: false);
         }
         for (int query = tiled; query < count; query++)
-            SmallProduct.MultiplyRow(queries + query * cache.Size, keys, cache.Stride, scores + (nint)query * cache.Stride, seen, size);
+            for (int column = 0; column < seen; column += CpuRowCache.PanelPositions)
+                SmallProduct.MultiplyRow(queries + query * cache.Size, keys + cache.KeysAt(column), CpuRowCache.PanelPositions, scores + (nint)query * scoresStride + column,
+                    Math.Min(CpuRowCache.PanelPositions, seen - column), size);
         float* sums = stackalloc float[BlockRows];
         for (int query = 0; query < count; query++)
         {
-            float* ofQuery = scores + (nint)query * cache.Stride;
+            float* ofQuery = scores + (nint)query * scoresStride;
             next.Next(share / 2 + 1);
             sums[query] = SoftmaxRow.Exponentials(ofQuery, SoftmaxRow.Largest(ofQuery, visible[query]), visible[query], seen);
         }
-        SmallProduct.Multiply(scores, cache.Stride, 1, values, cache.Size, results, cache.Size, tiled, cache.Size, seen, add: false);
+        SmallProduct.Multiply(scores, scoresStride, 1, values, cache.Size, results, cache.Size, tiled, cache.Size, seen, add: false);
         for (int query = tiled; query < count; query++)
-            SmallProduct.MultiplyRow(scores + (nint)query * cache.Stride, values, cache.Size, results + query * cache.Size, cache.Size, seen);
+            SmallProduct.MultiplyRow(scores + (nint)query * scoresStride, values, cache.Size, results + query * cache.Size, cache.Size, seen);
         for (int query = 0; query < count; query++)
             SoftmaxRow.Multiply(results + query * cache.Size, 1 / sums[query], cache.Size);
         HeadRows.Move<Float32Lanes, Float32Lanes>(results, cache.Size, attended + (nint)first * attendedStride, attendedStride, count, size);
