@@ -14,7 +14,7 @@ internal static class DenoiseCommand
     private static readonly Option<int> Layers = TrainStepCommand.Number("--layers", "Transformer blocks.", 8);
     private static readonly Option<int> Heads = TrainStepCommand.Number("--heads", "Attention heads.", 8);
     private static readonly Option<int> Batch = TrainStepCommand.Number("--batch", "Images.", 16);
-    private static readonly Option<int> Rounds = TrainStepCommand.Number("--rounds", "Measurements of which the median is taken; the memory of a shared machine makes fewer differ by a twentieth.", 41);
+    private static readonly Option<int> Rounds = TrainStepCommand.Number("--rounds", "Measurements of which the median is taken, of times and of what one round saves; the memory of a shared machine makes fewer differ by a twentieth.", 41);
     private static readonly int[] Prefixes = [64, 192];
 
     public static System.CommandLine.Command Create()
@@ -47,10 +47,12 @@ internal static class DenoiseCommand
             void Cached() => bench.Inference.Run([.. read.Select(cache => new RowPass(cache, [image], PassResult.Patches, Keeps: false))]);
             void Whole() => bench.Inference.Run([.. empty.Select(cache => new RowPass(cache, [text, image], PassResult.Patches, Keeps: false))]);
             using var denoising = Denoising(bench, batch, prefix);
-            double[] times = clock.Medians(rounds, Cached, Whole, floor.Run, denoising.Step);
-            Console.WriteLine($"{prefix,4} text positions: cached {times[0],8:F2} ms, the whole sequence {times[1],8:F2} ms, {times[1] / times[0]:F2} times as long; products alone {times[2],8:F2} ms; "
+            double[][] measured = clock.Rounds(rounds, Cached, Whole, floor.Run, denoising.Step);
+            double[] times = [.. measured.Select(StepClock.Median)];
+            double saving = StepClock.Median(measured[1].Zip(measured[0], (whole, cached) => whole / cached));     // of one round: what slows the machine for long slows both
+            Console.WriteLine($"{prefix,4} text positions: cached {times[0],8:F2} ms, the whole sequence {times[1],8:F2} ms, {saving:F3} times as long ({times[1] / times[0]:F3} by the medians); products alone {times[2],8:F2} ms; "
                 + $"a whole step with its sampler {times[3],8:F2} ms, {times[3] / times[2]:F3} of the products");
-            savings[$"speedup{prefix}"] = Math.Round(times[1] / times[0], 3);
+            savings[$"speedup{prefix}"] = Math.Round(saving, 3);
             if (prefix == Prefixes[0])
                 (step, products) = (times[3], times[2]);
             foreach (RowCache cache in read.Concat(empty))

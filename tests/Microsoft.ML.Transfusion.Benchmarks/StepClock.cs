@@ -24,13 +24,22 @@ internal sealed partial class StepClock(int threads, bool isCuda)
         return Now() - start;
     }
 
-    /// <summary>The middle one of several measurements of each action, taken in turns so that whatever slows the machine slows all of them.</summary>
-    public double[] Medians(int rounds, params Action[] actions)
+    /// <summary>Several measurements of each action, [action][round], taken in turns so that whatever slows the machine slows all of them.</summary>
+    public double[][] Rounds(int rounds, params Action[] actions)
     {
         foreach (Action action in actions)
             action();                                       // warm: compiled code, memory pools
         double[][] rows = [.. Enumerable.Range(0, rounds).Select(_ => actions.Select(Milliseconds).ToArray())];
-        return [.. actions.Select((_, column) => rows.Select(row => row[column]).Order().ElementAt(rounds / 2))];
+        return [.. actions.Select((_, column) => rows.Select(row => row[column]).ToArray())];
+    }
+
+    /// <summary>The middle one of <see cref="Rounds"/>, of each action.</summary>
+    public double[] Medians(int rounds, params Action[] actions) => [.. Rounds(rounds, actions).Select(Median)];
+
+    public static double Median(IEnumerable<double> values)
+    {
+        double[] ordered = [.. values.Order()];
+        return ordered[ordered.Length / 2];
     }
 
     private void Synchronize()

@@ -13,28 +13,31 @@ internal sealed unsafe class CpuRowCache : RowCache
     private const int Alignment = 64;
     private readonly int _layers;
     private readonly int _heads;
-    private readonly float* _start;                         // [layers][heads][keys [panels][size][64], values [stride][size]]
+    private readonly float* _start;                         // [layers][heads][keys [panels][size][64], values [room][size]]
 
     /// <param name="size">Numbers in a head, in whole registers.</param>
     public CpuRowCache(int layers, int heads, int size, int capacity) : base(capacity)
     {
         (_layers, _heads, Size) = (layers, heads, size);
-        Stride = (capacity + PanelPositions - 1) / PanelPositions * PanelPositions;
+        Room = InPanels(capacity);
         _start = (float*)NativeMemory.AlignedAlloc((nuint)Bytes, Alignment);
     }
 
-    public override long Bytes => 2L * _layers * _heads * Size * Stride * sizeof(float);
+    public override long Bytes => 2L * _layers * _heads * Size * Room * sizeof(float);
 
     public int Size { get; }
 
     /// <summary>Positions there is room for.</summary>
-    public int Stride { get; }
+    public int Room { get; }
+
+    /// <summary>So many positions in whole panels.</summary>
+    public static int InPanels(int positions) => (positions + PanelPositions - 1) / PanelPositions * PanelPositions;
 
     /// <summary>[panels][size][64].</summary>
-    public float* KeysTransposed(int layer, int head) => _start + 2L * (layer * _heads + head) * Size * Stride;
+    public float* KeysTransposed(int layer, int head) => _start + 2L * (layer * _heads + head) * Size * Room;
 
-    /// <summary>[stride][size].</summary>
-    public float* Values(int layer, int head) => KeysTransposed(layer, head) + (long)Size * Stride;
+    /// <summary>[room][size].</summary>
+    public float* Values(int layer, int head) => KeysTransposed(layer, head) + (long)Size * Room;
 
     /// <summary>Where a position's keys begin, of a head's.</summary>
     public long KeysAt(int position) => (long)(position / PanelPositions) * Size * PanelPositions + position % PanelPositions;
@@ -56,7 +59,7 @@ internal sealed unsafe class CpuRowCache : RowCache
         for (int layer = 0; layer < _layers; layer++)
             for (int head = 0; head < _heads; head++)
             {
-                Copy(KeysTransposed(layer, head), copy.KeysTransposed(layer, head), (length + PanelPositions - 1) / PanelPositions * PanelPositions * Size);
+                Copy(KeysTransposed(layer, head), copy.KeysTransposed(layer, head), InPanels(length) * Size);
                 Copy(Values(layer, head), copy.Values(layer, head), length * Size);
                 copy.ClearAfter(length, copy.KeysTransposed(layer, head), copy.Values(layer, head));
             }

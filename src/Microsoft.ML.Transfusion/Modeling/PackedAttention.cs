@@ -11,7 +11,7 @@ internal static unsafe class PackedAttention
     [ThreadStatic]
     private static float[]? _scratch;
 
-    private static int ScoresStride(CpuRowCache cache) => cache.Stride + ILanes.Count;      // rows a power of two apart would fall on the same lines of the cache
+    private static int ScoresStride(CpuRowCache cache) => cache.Room + ILanes.Count;      // rows a power of two apart would fall on the same lines of the cache
 
     public static int Rounded(int size) => (size + ILanes.Count - 1) / ILanes.Count * ILanes.Count;
 
