@@ -48,11 +48,12 @@ internal sealed class GenerationQueue(SequenceGenerator generator, Func<int> max
 
     /// <summary>Waits for one step, its own or another call's, unless these rows have ended.</summary>
     /// <param name="after">Called after every step while this waits, on whichever thread took it, before another is taken.</param>
-    /// <returns>Whether these rows have ended.</returns>
+    /// <returns>Whether these rows had ended when <paramref name="after"/> was called last: others may have taken further steps since.</returns>
     public bool Step(IReadOnlyList<GenerationRow> rows, Action? after = null)
     {
-        Follow(new Call(rows, isForOneStep: true, after));
-        return HaveEnded(rows);
+        var call = new Call(rows, isForOneStep: true, after);
+        Follow(call);
+        return call.HasEnded;
     }
 
     /// <summary>Does something else with the network between two steps.</summary>
@@ -166,6 +167,7 @@ internal sealed class GenerationQueue(SequenceGenerator generator, Func<int> max
             foreach (GenerationRow row in call.Rows)
                 row.Fail(exception);
         }
+        call.HasEnded = HaveEnded(call.Rows);
     }
 
     private void Admit()
@@ -194,7 +196,10 @@ internal sealed class GenerationQueue(SequenceGenerator generator, Func<int> max
 
         public Action? After => after;
 
-        public bool HasAnswer => isForOneStep || HaveEnded(rows);
+        /// <summary>Whether its rows had ended when it was told last.</summary>
+        public bool HasEnded { get; set; }
+
+        public bool HasAnswer => isForOneStep || HasEnded;
 
         /// <returns>Whether it is this call's turn to lead.</returns>
         public bool Sleep()

@@ -1,4 +1,4 @@
-// Many callers: cancelling, refusing, and rows that fail.
+// Many callers: cancelling, refusing, listening, and rows that fail.
 using Microsoft.ML.Transfusion.Generation;
 using Microsoft.ML.Transfusion.Modeling;
 using Microsoft.ML.Transfusion.Sequences;
@@ -81,6 +81,36 @@ public sealed partial class SequenceGeneratorTests
         Assert.IsType<NotSupportedException>(rows[0].Failure);
         Assert.Null(rows[1].Failure);
         Dispose(rows);
+    }
+
+    /// <summary>Whoever leads may take a row's last steps while its caller is still waking up.</summary>
+    [Fact]
+    public void Rows_have_not_ended_before_their_listener_saw_it()
+    {
+        const int Callers = 16, Calls = 50;
+        int unseen = 0;
+        void Call(ulong seed)
+        {
+            bool saw = false;
+            IReadOnlyList<GenerationRow> rows = _queue.Submit([new RowRequest(new Document([new TextPart([1])]), RowMode.Text, Options, seed)]);
+            while (!_queue.Step(rows, () => saw = rows[0].HasEnded))
+            {
+            }
+            if (!saw)
+                Interlocked.Increment(ref unseen);
+        }
+        Thread[] threads = [.. Enumerable.Range(0, Callers).Select(caller => new Thread(() =>
+        {
+            for (int call = 0; call < Calls; call++)
+                Call((ulong)(caller * Calls + call));
+        }))];
+
+        foreach (Thread thread in threads)
+            thread.Start();
+        foreach (Thread thread in threads)
+            thread.Join();
+
+        Assert.Equal(0, unseen);
     }
 
     private sealed class Counting(IInferenceNetwork network) : IInferenceNetwork
